@@ -1,0 +1,1 @@
+"""Consent: grants, tokens, releases and the transparency log above the blind store."""

@@ -1,0 +1,185 @@
+"""Binds, grants and their end: the holder's signed consent (docs/protocol.md section 5, "Grant").
+
+The consent key towards an organisation is bound to the account once; every grant and revocation
+towards that organisation is signed with it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from consent.messages import Bind, Grant, Revoke
+from consent.notices import check_notice
+from consent.templates import check_grant
+from vault import accounts, journal
+from vault.directory import Directory
+from vault.encoding import Envelope, read_envelope, thumbprint
+from vault.errors import BadShape, DifferentBytes, Expired, NotFound, Revoked, UnknownKey
+from vault.operator import Operator
+from vault.storage.database import Transaction
+
+
+class GrantRow(NamedTuple):
+    """A grant as the vault keeps it; `n` counts its status messages."""
+
+    grant_id: bytes
+    account: str
+    org: str
+    platform: str
+    until: int
+    n: int
+    state: str
+    text: str
+
+    @property
+    def grant(self) -> Grant:
+        """The grant message; its signature was verified when it came in."""
+        return Grant.opened(read_envelope(self.text, Grant.typ))
+
+
+class _Bind(NamedTuple):
+    pk: bytes
+    text: str
+
+
+_COLUMNS = "SELECT grant_id, account, org, platform, until, n, state, text FROM grants"
+
+
+def bind(
+    tx: Transaction, operator: Operator, directory: Directory, caller: str, text: str
+) -> bytes:
+    """Bind a consent key to the caller's account; return the journal hash.
+
+    1. signed by the account key. 2. the stored answer for the same bytes. 3. the organisation is
+    listed. 4. one bind per (account, organisation), the key new over the whole vault.
+
+    Raises:
+        UnknownKey, BadJws, BadType, BadShape, BadPoint, DifferentBytes: a check fails.
+    """
+    envelope = read_envelope(text, Bind.typ)
+    if envelope.kid != caller:
+        raise BadShape("a consent key is bound by the account's own key")
+    envelope.verify(accounts.public_key(tx, caller))  # 1
+    if stored := journal.holds(tx, text):
+        return stored  # 2
+    message = Bind.opened(envelope)
+    if message.org not in {party.org for party in directory.listing.entries}:
+        raise UnknownKey(f"the directory lists no organisation {message.org}")  # 3
+    added = tx.run(
+        "INSERT OR IGNORE INTO binds (account, org, pk, text) VALUES (?, ?, ?, ?)",
+        caller,
+        message.org,
+        message.pk,
+        text,
+    )
+    if not added:
+        raise DifferentBytes("this organisation is bound already, or the key is")  # 4
+    return journal.append(tx, operator, text, caller)
+
+
+def check_consent(tx: Transaction, envelope: Envelope, caller: str, org: str) -> None:
+    """Return when the envelope is signed by the caller's consent key towards the organisation.
+
+    Raises:
+        UnknownKey: no such bind, or another key. BadJws: the signature does not verify.
+    """
+    bound = tx.one(_Bind, "SELECT pk, text FROM binds WHERE account = ? AND org = ?", caller, org)
+    if bound is None or thumbprint(bound.pk) != envelope.kid:
+        raise UnknownKey(f"this key is not bound to your account for {org}")
+    envelope.verify(bound.pk)
+
+
+def give(
+    tx: Transaction, operator: Operator, directory: Directory, caller: str, text: str
+) -> bytes:
+    """Take a grant; return the journal hash.
+
+    1. signed by the consent key it names, bound to the caller. 2. the stored answer for the same
+    bytes. 3. within its template; the notice is the one these terms render to. 4. not over
+    already. 5. its id is new.
+
+    Raises:
+        UnknownKey, BadJws, BadType, BadShape, NotOffered, BeyondTemplate, Expired, DifferentBytes:
+        a check fails.
+    """
+    envelope = read_envelope(text, Grant.typ)
+    grant = Grant.opened(envelope)
+    check_consent(tx, envelope, caller, grant.org)  # 1
+    if thumbprint(grant.pk) != envelope.kid:
+        raise BadShape("pk: not the key that signs this grant")
+    if stored := journal.holds(tx, text):
+        return stored  # 2
+    check_grant(grant, directory, operator.now())
+    check_notice(grant, directory, grant.notice.sha256, grant.notice.locale)  # 3
+    if grant.until <= operator.now():
+        raise Expired("until has passed already")  # 4
+    added = tx.run(
+        "INSERT OR IGNORE INTO grants (grant_id, account, org, platform, until, text)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        grant.grant,
+        caller,
+        grant.org,
+        grant.platform,
+        grant.until,
+        text,
+    )
+    if not added:
+        raise DifferentBytes("a grant of this id is stored with other bytes")  # 5
+    return journal.append(tx, operator, text, caller)
+
+
+def stop(tx: Transaction, operator: Operator, caller: str, grant_id: bytes, text: str) -> bytes:
+    """Take a `cv1-revoke`: every sealed token of the grant is deleted; return the journal hash.
+
+    1. the caller's grant. 2. signed by its consent key. 3. the stored answer for the same bytes.
+    4. not stopped yet. 5. `n` is the next one.
+
+    Raises:
+        NotFound, UnknownKey, BadJws, BadType, BadShape, Revoked: a check fails.
+    """
+    row = holder_grant(tx, caller, grant_id)  # 1
+    envelope = read_envelope(text, Revoke.typ)
+    check_consent(tx, envelope, caller, row.org)  # 2
+    if stored := journal.holds(tx, text):
+        return stored  # 3
+    message = Revoke.opened(envelope)
+    if message.grant != grant_id:
+        raise BadShape("grant: not the one of this address")
+    if row.state == "revoked":
+        raise Revoked("this grant is stopped already")  # 4
+    if message.n != row.n + 1:
+        raise BadShape(f"n: wanted {row.n + 1}, found {message.n}")  # 5
+    tx.run("UPDATE grants SET state = 'revoked', n = ? WHERE grant_id = ?", message.n, grant_id)
+    tx.run("UPDATE tokens SET sealed = NULL WHERE grant_id = ?", grant_id)
+    return journal.append(tx, operator, text, caller)
+
+
+def check_live(row: GrantRow, now: int) -> None:
+    """Return when the grant may be used at unix second `now`; raises Revoked or Expired."""
+    if row.state == "revoked":
+        raise Revoked("the grant was stopped")
+    if now >= row.until:
+        raise Expired("the grant's until has passed")
+
+
+def holder_grant(tx: Transaction, caller: str, grant_id: bytes) -> GrantRow:
+    """Return a grant of this account; raises NotFound."""
+    sql = f"{_COLUMNS} WHERE grant_id = ? AND account = ?"
+    return _found(tx.one(GrantRow, sql, grant_id, caller))
+
+
+def platform_grant(tx: Transaction, platform: str, grant_id: bytes) -> GrantRow:
+    """Return a grant to this platform; raises NotFound."""
+    sql = f"{_COLUMNS} WHERE grant_id = ? AND platform = ?"
+    return _found(tx.one(GrantRow, sql, grant_id, platform))
+
+
+def grants_of(tx: Transaction, account: str) -> list[GrantRow]:
+    """Return every grant of an account."""
+    return tx.all(GrantRow, f"{_COLUMNS} WHERE account = ? ORDER BY grant_id", account)
+
+
+def _found(row: GrantRow | None) -> GrantRow:
+    if row is None:
+        raise NotFound("no such grant of yours")
+    return row

@@ -1,0 +1,154 @@
+"""The one way out: a blind sum leaves for a window that was consented to.
+
+docs/protocol.md section 5, "Ask and release".
+
+One transaction: the grant is live, the token is there, every close is there; the cells are added
+up blind, the statement is signed and logged, and only then it is answered. Asking again while the
+grant is live gives the same statement.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import NamedTuple
+
+from consent import grants, guard
+from consent.messages import Ask, Refusal, Release
+from vault import closes, journal
+from vault.crypto.meter import Cell, add_cells
+from vault.encoding import read_envelope, text_hash
+from vault.errors import NotClosed, NotMinted, Refused, WrongPurpose
+from vault.messages import Close, read_cells
+from vault.months import Month, join_window
+from vault.operator import Operator
+from vault.storage.database import Transaction
+
+
+class Released(NamedTuple):
+    """What is answered: the texts, the sealed token, the closes if the grant shows sources."""
+
+    name: bytes
+    release: str
+    grant: str
+    sealed: bytes
+    closes: list[str]
+
+
+class RefusedAsk(NamedTuple):
+    """An ask that consent does not cover: logged first, raised after the commit."""
+
+    name: bytes
+    error: Refused
+
+
+class _Text(NamedTuple):
+    text: str
+
+
+def ask(tx: Transaction, operator: Operator, platform: str, asked: Ask) -> Released | RefusedAsk:
+    """Return the release of a window for a purpose, or the logged refusal.
+
+    1. a grant to the asking platform. 2. live, and the purpose is listed: else a refusal is logged,
+    once per (grant, window, reason). 3. the window is the grant's. 4. its token is there. 5. every
+    close of its cells is there. 6. the same ask again: the same statement.
+
+    Raises:
+        NotFound, BadShape, NotMinted, NotClosed: a check fails; nothing is logged.
+    """
+    row = grants.platform_grant(tx, platform, asked.grant)  # 1
+    grant = row.grant
+    grant.check_window(asked.window)  # 3
+    try:
+        grants.check_live(row, operator.now())
+        if asked.purpose not in grant.purposes:
+            raise WrongPurpose(f"{asked.purpose[:80]!r} is no purpose of this grant")
+    except Refused as refused:  # 2
+        return RefusedAsk(_log_refusal(tx, operator, row, asked, refused), refused)
+    months = join_window(asked.window)
+    token = guard.token_of(tx, asked.grant, months)
+    if token is None or token.sealed is None:
+        raise NotMinted("the person has not opened their app since this window was due")  # 4
+    taken = [
+        _close(tx, cell.link, month) for cell in token.token.cells for month in cell.months
+    ]  # 5
+    shown = [close.text for close in taken] if grant.show_sources else []
+    stored = _stored(tx, asked, months)
+    if stored:
+        return Released(text_hash(stored), stored, row.text, token.sealed, shown)  # 6
+    text = _compose(operator, asked, token.text, grant.categories, taken)
+    tx.run(
+        "INSERT INTO releases (grant_id, months, purpose, text) VALUES (?, ?, ?, ?)",
+        asked.grant,
+        months,
+        asked.purpose,
+        text,
+    )
+    name = journal.append(tx, operator, text, row.account)
+    return Released(name, text, row.text, token.sealed, shown)
+
+
+def combine(taken: list[closes.Stored], categories: tuple[int, ...]) -> Cell:
+    """Return the blind sum of these closes over the categories."""
+    rows = [read_cells(close.cells) for close in taken]
+    return add_cells(cells[category - 1] for cells in rows for category in categories)
+
+
+def closes_hash(texts: list[str]) -> bytes:
+    """Return SHA-256 over the close hashes, in cell order."""
+    return sha256(b"".join(map(text_hash, texts))).digest()
+
+
+def _compose(
+    operator: Operator, asked: Ask, token: str, scope: tuple[int, ...], taken: list[closes.Stored]
+) -> str:
+    total = combine(taken, scope)
+    releases = {Close.opened(read_envelope(c.text, Close.typ)).methodology for c in taken}
+    return Release(
+        iat=operator.now(),
+        grant=asked.grant,
+        window=asked.window,
+        purpose=asked.purpose,
+        c=total.masked,
+        C=total.commitment,
+        token=text_hash(token),
+        closes=closes_hash([close.text for close in taken]),
+        methodology=tuple(sorted(releases)),
+    ).signed(operator.key)
+
+
+def _close(tx: Transaction, link: bytes, month: Month) -> closes.Stored:
+    close = closes.close_of(tx, link, month)
+    if close is None:
+        # Which close is missing is not told: it would say which source a person uses.
+        raise NotClosed("a figure of this window is still missing")
+    return close
+
+
+def _stored(tx: Transaction, asked: Ask, months: str) -> str | None:
+    found = tx.one(
+        _Text,
+        "SELECT text FROM releases WHERE grant_id = ? AND months = ? AND purpose = ?",
+        asked.grant,
+        months,
+        asked.purpose,
+    )
+    return found.text if found else None
+
+
+def _log_refusal(
+    tx: Transaction, operator: Operator, row: grants.GrantRow, asked: Ask, refused: Refused
+) -> bytes:
+    months = join_window(asked.window)
+    key = (asked.grant, months, refused.slug)
+    found = tx.one(
+        _Text,
+        "SELECT text FROM refusals WHERE grant_id = ? AND months = ? AND reason = ?",
+        *key,
+    )
+    if found:
+        return text_hash(found.text)
+    text = Refusal(
+        iat=operator.now(), grant=asked.grant, window=asked.window, reason=refused.slug
+    ).signed(operator.key)
+    tx.run("INSERT INTO refusals (grant_id, months, reason, text) VALUES (?, ?, ?, ?)", *key, text)
+    return journal.append(tx, operator, text, row.account)

@@ -1,0 +1,70 @@
+-- Consent above the blind store, and the transparency log. Keys start with the account or the grant.
+
+CREATE TABLE binds (
+    account TEXT NOT NULL REFERENCES accounts,
+    org     TEXT NOT NULL,
+    pk      BLOB NOT NULL UNIQUE,
+    text    TEXT NOT NULL,
+    PRIMARY KEY (account, org)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE grants (
+    grant_id BLOB NOT NULL PRIMARY KEY,
+    account  TEXT NOT NULL,
+    org      TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    until    INTEGER NOT NULL,
+    n        INTEGER NOT NULL DEFAULT 0,
+    state    TEXT NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'revoked')),
+    text     TEXT NOT NULL,
+    FOREIGN KEY (account, org) REFERENCES binds
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_of_account ON grants (account, grant_id);
+CREATE INDEX grants_of_platform ON grants (platform, grant_id);
+
+CREATE TABLE tokens (
+    grant_id BLOB NOT NULL REFERENCES grants,
+    months   TEXT NOT NULL,         -- the window, joined by /
+    text     TEXT NOT NULL,
+    sealed   BLOB,                  -- null once the grant is stopped
+    PRIMARY KEY (grant_id, months)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE atoms (                -- the guard: each (category, month) once per organisation, ever
+    account  TEXT NOT NULL,
+    org      TEXT NOT NULL,
+    category INTEGER NOT NULL,
+    month    TEXT NOT NULL,
+    grant_id BLOB NOT NULL,
+    PRIMARY KEY (account, org, category, month)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE releases (
+    grant_id BLOB NOT NULL REFERENCES grants,
+    months   TEXT NOT NULL,
+    purpose  TEXT NOT NULL,
+    text     TEXT NOT NULL,
+    PRIMARY KEY (grant_id, months, purpose)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE refusals (
+    grant_id BLOB NOT NULL REFERENCES grants,
+    months   TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    text     TEXT NOT NULL,
+    PRIMARY KEY (grant_id, months, reason)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE log_tile (             -- level -1: entry bundles
+    level INTEGER NOT NULL,
+    n     INTEGER NOT NULL,
+    data  BLOB NOT NULL,
+    PRIMARY KEY (level, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE log_head (
+    one        INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    size       INTEGER NOT NULL,
+    root       BLOB NOT NULL,
+    checkpoint TEXT NOT NULL
+) STRICT;

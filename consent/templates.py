@@ -1,0 +1,131 @@
+"""Purpose templates: the bounds of what a platform may ask for (``templates.toml``).
+
+They are checked by the holder's app before it signs, by the vault when it takes a grant, and by
+the auditor in the replay: one function, three callers.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from consent.messages import Grant
+from vault.directory import Directory
+from vault.errors import BadShape, BeyondTemplate, NotOffered, UnknownKey
+from vault.messages import Shape
+from vault.months import Month, add_months, month_begins
+
+FORBIDDEN = frozenset(
+    {
+        "TargetedAdvertising",
+        "PersonalisedAdvertising",
+        "DirectMarketing",
+        "SellDataToThirdParties",
+        "SellInsightsFromData",
+        "CustomerSolvencyMonitoring",
+    }
+)
+UNTIL_MONTHS = 2
+
+
+class Scope(Shape):
+    """The categories allowed: exactly these, or at most so many named ones."""
+
+    exactly: list[int] | None = None
+    most: int | None = None
+
+
+class Text(Shape):
+    """What a template says to a person, in one language."""
+
+    purpose: str
+    benefit: str
+
+
+class Template(Shape):
+    """One template; `back` and `ahead` are months, `data_life_days` days."""
+
+    who: list[str]
+    purposes: list[str]
+    categories: Scope
+    step: Literal[1, 3, 12]
+    back: int
+    ahead: int
+    data_life_days: int
+    mode: Literal["total", "cohort"]
+    exclusive: bool
+    show_sources: bool
+    free_choice: bool
+    text: dict[str, Text] = Field(default_factory=dict)
+
+
+@cache
+def load_templates() -> dict[str, Template]:
+    """Return every template by id; raises BadShape for a file that breaks its rules."""
+    raw = files("consent").joinpath("templates.toml").read_text(encoding="utf-8")
+    try:
+        found = {name: Template.model_validate(body) for name, body in tomllib.loads(raw).items()}
+    except ValidationError as bad:
+        raise BadShape(f"templates.toml: {bad}") from bad
+    for name, template in found.items():
+        if set(template.purposes) & FORBIDDEN:
+            raise BadShape(f"{name} names a purpose that no template may have")
+        if set(template.text) != {"zh-CN", "en"}:
+            raise BadShape(f"{name} has no text in zh-CN or en")
+    return found
+
+
+def template_of(name: str) -> Template:
+    """Return a template by id; raises BeyondTemplate when there is none."""
+    try:
+        return load_templates()[name]
+    except KeyError:
+        raise BeyondTemplate(f"template: there is no {name}") from None
+
+
+def check_grant(grant: Grant, directory: Directory, at: int) -> None:
+    """Return when the grant asks for no more than its template allows, at unix second `at`.
+
+    Raises:
+        NotOffered: a cohort or exclusive grant, or one that replaces another.
+        BeyondTemplate: the member that goes beyond is named.
+        UnknownKey: the platform is not listed, or not of the grant's organisation.
+    """
+    if grant.mode != "total" or grant.exclusive:
+        raise NotOffered("cohort totals and exclusive use are not offered here")
+    if grant.replaces is not None:
+        raise NotOffered("replacing a grant is not offered here: stop it and allow again")
+    template = template_of(grant.template)
+    party = directory.party(grant.platform)
+    if party.org != grant.org:
+        raise UnknownKey(f"{grant.platform} is not of the organisation {grant.org}")
+    month = directory.month_at(at)
+    bounds = {
+        "platform": bool(set(party.roles) & set(template.who)),
+        "purposes": set(grant.purposes) <= set(template.purposes),
+        "categories": _fits(template.categories, grant.categories),
+        "step": grant.step == template.step,
+        "first": grant.first >= add_months(month, -template.back),
+        "last": grant.last <= add_months(month, template.ahead),
+        "until": grant.until <= latest_until(grant.last, directory.listing.zone),
+        "show_sources": template.show_sources or not grant.show_sources,
+        "data_life_days": grant.data_life_days <= template.data_life_days,
+    }
+    for member, kept in bounds.items():
+        if not kept:
+            raise BeyondTemplate(f"{member}: not what {grant.template} allows")
+
+
+def latest_until(last: Month, zone: str) -> int:
+    """Return the latest `until` in unix seconds: two months after the last month ends."""
+    return month_begins(add_months(last, 1 + UNTIL_MONTHS), zone)
+
+
+def _fits(scope: Scope, categories: tuple[int, ...]) -> bool:
+    if scope.exactly is not None:
+        return list(categories) == scope.exactly
+    return scope.most is not None and len(categories) <= scope.most

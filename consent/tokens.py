@@ -1,0 +1,92 @@
+"""Tokens: the masks of exactly one scope and window, sealed to one platform (section 5, "Token").
+
+    cells = [[link, [months]], …]     tau = Σ mask      rho = Σ rho      over cells × categories
+    sealed = HPKE(platform, le32(tau) || le32(rho), info "cv1/token" || grant || "2026-01/2026-02")
+
+Subtracting tau from the vault's sum of those cells leaves the total that was consented to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import NamedTuple
+
+from consent.messages import CELL_COUNT_LIMIT, LinkMonths
+from vault.crypto.commit import read_scalar, write_scalar
+from vault.crypto.keys import OpeningKey, StreamKey
+from vault.crypto.meter import Masks, add_masks, masks_of
+from vault.crypto.seal import open_sealed, seal
+from vault.errors import BadSeal, BadShape, NotMinted
+from vault.months import Category, Month, Window, join_window
+
+SEALED_SIZE = 112
+
+
+class LinkFact(NamedTuple):
+    """What decides whether a link's months are cells: its source's organisation and first month."""
+
+    link: bytes
+    org: str
+    begins: Month
+
+
+def cells_of(links: Iterable[LinkFact], org: str, window: Window) -> tuple[LinkMonths, ...]:
+    """Return the cells of a window towards an organisation, sorted by link.
+
+    The organisation's own sources are left out: it knows those records already.
+
+    Raises:
+        NotMinted: no link has a month in this window, so there is nothing to add up.
+    """
+    cells = []
+    for fact in sorted(links):
+        months = tuple(month for month in window if month >= fact.begins)
+        if fact.org != org and months:
+            cells.append(LinkMonths(fact.link, months))
+    if not cells:
+        raise NotMinted("no source of another organisation has records in this period")
+    return tuple(cells)
+
+
+def check_count(cells: tuple[LinkMonths, ...], scope: tuple[Category, ...]) -> None:
+    """Return when cells × categories stay within 4,096; raises BadShape."""
+    count = sum(len(cell.months) for cell in cells) * len(scope)
+    if count > CELL_COUNT_LIMIT:
+        raise BadShape(f"a token covers at most {CELL_COUNT_LIMIT} cells, found {count}")
+
+
+def sum_masks(
+    key_of: Callable[[bytes], StreamKey],
+    cells: tuple[LinkMonths, ...],
+    scope: tuple[Category, ...],
+) -> Masks:
+    """Return tau and rho over cells × categories; `key_of` gives a link's stream secret."""
+    return add_masks(
+        masks_of(key_of(cell.link), category, month)
+        for cell in cells
+        for category, month in product(scope, cell.months)
+    )
+
+
+def token_info(grant: bytes, window: Window) -> bytes:
+    """Return the HPKE info that ties a sealed token to its grant and window."""
+    return b"cv1/token" + grant + join_window(window).encode("ascii")
+
+
+def seal_token(masks: Masks, platform_key: bytes, grant: bytes, window: Window) -> bytes:
+    """Return the 112 sealed bytes; raises BadPoint for a key of low order."""
+    plain = write_scalar(masks.tau) + write_scalar(masks.rho)
+    return seal(platform_key, plain, token_info(grant, window))
+
+
+def open_token(keys: tuple[OpeningKey, ...], sealed: bytes, grant: bytes, window: Window) -> Masks:
+    """Return what the holder sealed.
+
+    Raises:
+        BadSeal, BadScalar: another key, grant or window, or not two canonical scalars.
+    """
+    plain = open_sealed(keys, sealed, token_info(grant, window))
+    if len(plain) != 64:
+        raise BadSeal("a token holds two scalars")
+    return Masks(read_scalar(plain[:32]), read_scalar(plain[32:]))

@@ -1,0 +1,132 @@
+"""Accounts, their wraps and their sealed state: what a vault keeps for one holder.
+
+The account id is the thumbprint of the account key, so the vault needs no name, password or mail.
+A wrap is found without login under 128 unguessable bits; the state is one sealed blob that moves
+by compare-and-set on its counter (docs/protocol.md section 4).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vault import journal
+from vault.encoding import read_envelope, thumbprint
+from vault.errors import BadShape, DifferentBytes, NotFound, StateChanged, TooLarge, UnknownKey
+from vault.messages import Account
+from vault.operator import Operator
+from vault.storage.database import Transaction
+
+WRAP_LIMIT = 256
+STATE_LIMIT = 1 << 20
+
+
+class State(NamedTuple):
+    """The sealed state and its counter (0: nothing stored yet)."""
+
+    counter: int
+    blob: bytes
+
+
+class _Text(NamedTuple):
+    text: str
+
+
+class _Wrap(NamedTuple):
+    account: str
+    blob: bytes
+
+
+def create(tx: Transaction, operator: Operator, caller: str, text: str) -> bytes:
+    """Make the account of the calling key; return the journal hash.
+
+    Raises:
+        BadJws, BadType, BadShape, BadPoint: the message is not this key's for this vault.
+        DifferentBytes: the account was made with another text.
+    """
+    envelope = read_envelope(text, Account.typ)
+    envelope.verify_introduced()
+    message = Account.opened(envelope)
+    if thumbprint(message.pk) != caller:
+        raise BadShape("an account is made by its own key")
+    if message.vault != operator.vault:
+        raise BadShape(f"the message is for {message.vault}, this vault is {operator.vault}")
+    stored = tx.one(_Text, "SELECT text FROM accounts WHERE account = ?", caller)
+    if stored and stored.text != text:
+        raise DifferentBytes("this account exists")
+    tx.run("INSERT OR IGNORE INTO accounts (account, text) VALUES (?, ?)", caller, text)
+    return journal.append(tx, operator, text, caller)
+
+
+def check_account(tx: Transaction, caller: str) -> None:
+    """Return when the caller has an account here; raises UnknownKey."""
+    if not tx.one(_Text, "SELECT text FROM accounts WHERE account = ?", caller):
+        raise UnknownKey("this key has no account here")
+
+
+def public_key(tx: Transaction, account: str) -> bytes:
+    """Return the account's key (32 bytes); raises UnknownKey."""
+    found = tx.one(_Text, "SELECT text FROM accounts WHERE account = ?", account)
+    if found is None:
+        raise UnknownKey("this key has no account here")
+    return Account.opened(read_envelope(found.text, Account.typ)).pk
+
+
+def put_wrap(tx: Transaction, account: str, wrap: bytes, blob: bytes) -> None:
+    """Keep a wrap (id 16 bytes) under the account.
+
+    Raises:
+        UnknownKey, TooLarge: no account, or over 256 bytes.
+        DifferentBytes: the id is taken by another blob.
+    """
+    check_account(tx, account)
+    if len(blob) > WRAP_LIMIT:
+        raise TooLarge(f"a wrap holds at most {WRAP_LIMIT} bytes")
+    stored = tx.one(_Wrap, "SELECT account, blob FROM wraps WHERE wrap = ?", wrap)
+    if stored and stored != (account, blob):
+        raise DifferentBytes("another wrap stands under this id")
+    tx.run(
+        "INSERT OR IGNORE INTO wraps (wrap, account, blob) VALUES (?, ?, ?)", wrap, account, blob
+    )
+
+
+def get_wrap(tx: Transaction, wrap: bytes) -> bytes:
+    """Return the blob; needs no login; raises NotFound."""
+    stored = tx.one(_Wrap, "SELECT account, blob FROM wraps WHERE wrap = ?", wrap)
+    if stored is None:
+        raise NotFound("no wrap has this id")
+    return stored.blob
+
+
+def delete_wrap(tx: Transaction, account: str, wrap: bytes) -> None:
+    """Forget a wrap of the account; raises NotFound for any other."""
+    if not tx.run("DELETE FROM wraps WHERE wrap = ? AND account = ?", wrap, account):
+        raise NotFound("no wrap of this account has this id")
+
+
+def get_state(tx: Transaction, account: str) -> State:
+    """Return the sealed state, counter 0 and empty when none was put; raises UnknownKey."""
+    check_account(tx, account)
+    found = tx.one(State, "SELECT counter, blob FROM states WHERE account = ?", account)
+    return found or State(0, b"")
+
+
+def put_state(tx: Transaction, account: str, counter: int, blob: bytes) -> int:
+    """Replace the state that stands at `counter` by `blob`; return the new counter.
+
+    Raises:
+        UnknownKey, TooLarge: no account, or over 1 MiB.
+        StateChanged: the stored counter is another.
+    """
+    stored = get_state(tx, account)
+    if len(blob) > STATE_LIMIT:
+        raise TooLarge(f"a state holds at most {STATE_LIMIT} bytes")
+    if stored.counter != counter:
+        raise StateChanged(f"the stored counter is {stored.counter}, If-Match names {counter}")
+    tx.run(
+        "INSERT INTO states (account, counter, blob) VALUES (?, ?, ?)"
+        " ON CONFLICT (account) DO UPDATE SET counter = excluded.counter, blob = excluded.blob",
+        account,
+        counter + 1,
+        blob,
+    )
+    return counter + 1

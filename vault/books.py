@@ -1,0 +1,78 @@
+"""The rows of a source's books (docs/protocol.md section 5)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vault.months import Month
+
+
+class LinkBook(NamedTuple):
+    """One link in the source's books; `k` is the stream secret, `since` unix seconds."""
+
+    link: bytes
+    customer: str
+    k: bytes
+    rec: bytes
+    begins: Month
+    since: int
+    text: str
+    state: str
+
+
+class ActBook(NamedTuple):
+    """One act; `record` is its JSON as it goes into a batch."""
+
+    act: bytes
+    link: bytes
+    month: Month
+    operator: str
+    receipt: str
+    category: int
+    mg: int
+    tag: bytes
+    record: bytes
+
+
+class BatchBook(NamedTuple):
+    """A frozen batch; `receipt` is None until the vault answered."""
+
+    link: bytes
+    seq: int
+    month: Month
+    text: str
+    receipt: str | None
+
+
+class CloseBook(NamedTuple):
+    """A frozen close; `balances` and `grams` are JSON lists of 7 integers."""
+
+    link: bytes
+    month: Month
+    upto: int
+    text: str
+    balances: str
+    grams: str
+    receipt: str | None
+
+
+class Sum(NamedTuple):
+    """Milligrams of counting acts in one category."""
+
+    category: int
+    mg: int
+
+
+class Chain(NamedTuple):
+    """What a close is made from: the close before, the new batches in order, the new sums."""
+
+    previous: CloseBook | None
+    batches: list[BatchBook]
+    sums: list[Sum]
+
+
+class Frozen(NamedTuple):
+    """A composed batch: its JWS, and its tags in their order on the wire."""
+
+    text: str
+    tags: tuple[bytes, ...]

@@ -1,0 +1,204 @@
+"""Who is who: the directory that the auditor signs (docs/protocol.md section 4, "Directory").
+
+    {"iat":…,"version":1,"prev":"00…","expires":…,"next":null,"demo":false,"zone":"Asia/Shanghai",
+     "vault":"vault.example","log":{…},"releases":[{"id":"demo-1","sha256":…,"from":"2026-01"}],
+     "entries":[{"id":"bike.example","org":"bike.example","name":"…","roles":["source"],…}],"knet":[…]}
+
+Keys are listed with the seconds of their validity and are withdrawn by ``until``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import sha256
+
+from vault.crypto.commit import check_point
+from vault.crypto.keys import OpeningKey
+from vault.crypto.seal import open_sealed
+from vault.encoding import read_envelope, text_hash, thumbprint
+from vault.errors import BadDirectory, BadInput, NotFound, UnknownKey
+from vault.messages import KeyTime, Listing, Party, ReleaseEntry
+from vault.months import Month, month_at
+
+LONGEST_LIFE = 45 * 86400
+FIRST_PREV = bytes(32)
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory whose signature was verified."""
+
+    text: str
+    listing: Listing
+
+    @cached_property
+    def _parties(self) -> dict[str, Party]:
+        return {party.id: party for party in self.listing.entries}
+
+    @cached_property
+    def _keys(self) -> dict[str, tuple[Party, KeyTime]]:
+        return {
+            thumbprint(key.pk): (party, key) for party in self.listing.entries for key in party.sig
+        }
+
+    @cached_property
+    def hash(self) -> bytes:
+        """The next version's ``prev``."""
+        return text_hash(self.text)
+
+    def party(self, party_id: str) -> Party:
+        """Return the entry; raises NotFound."""
+        if party_id not in self._parties:
+            raise NotFound(f"the directory has no party {party_id}")
+        return self._parties[party_id]
+
+    def org_of(self, party_id: str) -> str:
+        """Return the organisation that controls the party; raises NotFound."""
+        return self.party(party_id).org
+
+    def signer(self, kid: str, role: str, at: int) -> tuple[Party, bytes]:
+        """Return the party with this role, and the key, that `kid` names at unix second `at`.
+
+        Raises:
+            UnknownKey: not listed, not of that role, or not valid then.
+        """
+        party, key = self._keys.get(kid, (None, None))
+        if party is None or key is None or role not in party.roles:
+            raise UnknownKey(f"the directory lists no {role} key {kid}")
+        if not key.begins <= at < key.until:
+            raise UnknownKey(f"the key {kid} of {party.id} is not valid now")
+        return party, key.pk
+
+    def key_of(self, party_id: str, kid: str, begin: int, end: int) -> bytes:
+        """Return the party's key `kid` if it is valid at some time of [begin, end).
+
+        Raises:
+            UnknownKey: it is not.
+        """
+        party, key = self._keys.get(kid, (None, None))
+        if party is None or key is None or party.id != party_id:
+            raise UnknownKey(f"the directory lists no key {kid} of {party_id}")
+        if key.begins >= end or key.until <= begin:
+            raise UnknownKey(f"the key {kid} of {party_id} is not valid then")
+        return key.pk
+
+    def sealing_key(self, party_id: str, at: int) -> bytes:
+        """Return the X25519 key to seal to: the last one valid at `at`; raises UnknownKey."""
+        valid = [k.pk for k in self.party(party_id).hpke if k.begins <= at < k.until]
+        if not valid:
+            raise UnknownKey(f"{party_id} has no sealing key that is valid now")
+        return valid[-1]
+
+    def release_for(self, month: Month) -> ReleaseEntry:
+        """Return the methodology release in force for a booking month; raises NotFound."""
+        begun = [entry for entry in self.listing.releases if entry.begins <= month]
+        if not begun:
+            raise NotFound(f"no methodology release is in force for {month}")
+        return begun[-1]
+
+    def month_at(self, at: int) -> Month:
+        """Return the month of a unix second in the directory's zone."""
+        return month_at(at, self.listing.zone)
+
+    def year_key(self, source: str, year: int, keys: tuple[OpeningKey, ...]) -> bytes:
+        """Return K_net of the year, opened by the source's keys.
+
+        Raises:
+            NotFound, BadSeal: none is listed for this source, or it does not open.
+        """
+        for entry in self.listing.knet:
+            if (entry.year, entry.source) == (year, source):
+                return open_sealed(keys, entry.sealed, year_key_info(year, source))
+        raise NotFound(f"the directory has no K_net of {year} for {source}")
+
+    @property
+    def self_audited(self) -> bool:
+        """Whether vault and auditor are one organisation: no independent auditor."""
+        vault = self.org_of(self.listing.vault)
+        return any("auditor" in p.roles and p.org == vault for p in self.listing.entries)
+
+
+def year_key_info(year: int, source: str) -> bytes:
+    """Return the HPKE info under which K_net of a year is sealed to a source."""
+    return b"cv1/knet" + f"{year:04d}".encode("ascii") + source.encode("ascii")
+
+
+@lru_cache(maxsize=64)
+def read_directory(text: str, auditor: bytes) -> Directory:
+    """Return the directory signed by this auditor key.
+
+    Raises:
+        BadJws, BadType, BadShape, BadPoint: not a `cv1-directory` of this key in its only form.
+        BadDirectory: a party, key or log member twice or out of its rules.
+    """
+    envelope = read_envelope(text, Listing.typ)
+    envelope.verify(auditor)
+    listing = Listing.opened(envelope)
+    ids = [party.id for party in listing.entries]
+    if len(set(ids)) != len(ids):
+        raise BadDirectory("a party is listed twice")
+    signing = [key.pk for party in listing.entries for key in party.sig]
+    if len(set(signing)) != len(signing):
+        raise BadDirectory("a signing key is listed twice")
+    for pk in signing:
+        check_point(pk)
+    vault = next((p for p in listing.entries if p.id == listing.vault), None)
+    if vault is None or "vault" not in vault.roles:
+        raise BadDirectory("the vault named is not listed with that role")
+    if any("source" in p.roles and p.org == vault.org for p in listing.entries):
+        raise BadDirectory("the vault's organisation is listed as a source")
+    return Directory(text, listing)
+
+
+def accept_directory(
+    text: str, auditor: bytes, held: Directory | None, now: int, demo: bool
+) -> Directory:
+    """Return the directory if a client may take it; the caller checks its log proof.
+
+    1. signed by the pinned auditor key, or by the key that the held directory names as `next`.
+    2. not expired, and not for longer than 45 days. 3. the held one itself, or a higher version;
+    the very next names the held one as `prev`. 4. no organisation changed. 5. a demo directory
+    only where one was asked for.
+
+    Raises:
+        BadDirectory: any of these fails.
+    """
+    pinned = (held.listing.next if held else None, auditor)
+    kid = read_envelope(text, Listing.typ).kid
+    signer = next((pk for pk in pinned if pk and thumbprint(pk) == kid), auditor)
+    try:
+        fresh = read_directory(text, signer)  # 1
+    except BadInput as bad:
+        raise BadDirectory("the directory is not signed by the pinned auditor") from bad
+    listing = fresh.listing
+    if not now < listing.expires <= listing.iat + LONGEST_LIFE:  # 2
+        raise BadDirectory(f"the directory expired at {listing.expires}, or lives too long")
+    if held and fresh.text != held.text:
+        _check_successor(held, fresh)  # 3, 4
+    if listing.demo and not demo:  # 5
+        raise BadDirectory("this is a demonstration directory; its clock is moved by hand")
+    return fresh
+
+
+def _check_successor(held: Directory, fresh: Directory) -> None:
+    old, new = held.listing, fresh.listing
+    if new.version <= old.version:
+        raise BadDirectory(f"version {new.version} does not follow the held {old.version}")
+    if new.version == old.version + 1 and new.prev != held.hash:
+        raise BadDirectory("the directory does not follow the one held: its prev is another")
+    orgs = {party.id: party.org for party in old.entries}
+    if any(orgs.get(party.id, party.org) != party.org for party in new.entries):
+        raise BadDirectory("a party changed its organisation")
+    if (old.zone, old.vault) != (new.zone, new.vault):
+        raise BadDirectory("the zone or the vault changed, which they never do")
+
+
+def release_fits(entry: ReleaseEntry, file: bytes) -> None:
+    """Return when a methodology release file is the one the directory names.
+
+    Raises:
+        BadDirectory: another file.
+    """
+    if sha256(file).digest() != entry.sha256:
+        raise BadDirectory(f"the release file {entry.id} is not the one in the directory")

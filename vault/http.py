@@ -1,0 +1,317 @@
+"""The vault's routes for holders, sources and the auditor, and the table error → status.
+
+A handler parses, calls one function of a rule, and returns. Each request is one transaction; an
+answer that logs carries the entry's inclusion proof, so it leaves after the log is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from vault import accounts, batches, closes, dpop, links, register
+from vault.directory import Directory
+from vault.encoding import Json, b64u
+from vault.errors import BadJws, BadShape, NotFound, StaleProof, TooLarge, VaultError
+from vault.journal import Prove
+from vault.operator import Operator
+from vault.storage.database import Database, Transaction
+
+T = TypeVar("T")
+BODY_LIMIT = 2 * 1024 * 1024
+PAGE = 16
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the routes stand on; `wall` is the wall clock, on which DPoP proofs stay."""
+
+    database: Database
+    operator: Operator
+    public_url: str
+    prove: Prove
+    wall: Callable[[], int]
+    seen: dpop.Seen
+
+
+@dataclass(frozen=True)
+class Call:
+    """One authenticated request."""
+
+    service: Service
+    caller: str
+    body: bytes
+
+    @property
+    def operator(self) -> Operator:
+        """The vault's own side."""
+        return self.service.operator
+
+    def text(self) -> str:
+        """Return the body as a compact JWS; raises BadJws."""
+        try:
+            return self.body.decode("ascii")
+        except UnicodeDecodeError as bad:
+            raise BadJws("wanted a compact JWS in ASCII") from bad
+
+    def write(self, work: Callable[[Transaction, Directory], T]) -> T:
+        """Return what the work returned, committed, under the directory in force."""
+        return self.service.database.write(lambda tx: work(tx, register.in_force(tx)))
+
+    def read(self, work: Callable[[Transaction, Directory], T]) -> T:
+        """Return what the work returned over one snapshot."""
+        return self.service.database.read(lambda tx: work(tx, register.in_force(tx)))
+
+    def party(self, directory: Directory, role: str) -> str:
+        """Return the directory id of the caller in this role; raises UnknownKey."""
+        return directory.signer(self.caller, role, self.operator.now())[0].id
+
+    def prove(self, name: bytes) -> str:
+        """Return the log proof of a journal text."""
+        return self.service.prove(name)
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that the app was made with."""
+    service: Service = request.app.state.service
+    return service
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body; raises TooLarge past the limit without reading on."""
+    parts = bytearray()
+    async for part in request.stream():
+        parts += part
+        if len(parts) > BODY_LIMIT:
+            raise TooLarge(f"a body holds at most {BODY_LIMIT} bytes")
+    return bytes(parts)
+
+
+async def called(request: Request) -> Call:
+    """Return the request once its DPoP proof holds; raises StaleProof."""
+    service = service_of(request)
+    body = await read_body(request)
+    proofs = request.headers.getlist("dpop")
+    if len(proofs) != 1:
+        raise StaleProof(f"wanted one DPoP proof, found {len(proofs)}")
+    wall = service.wall()
+    public = dpop.check_proof(
+        proofs[0],
+        dpop.Request(request.method, service.public_url + request.url.path, body),
+        lambda jti, iat: service.seen.take(jti, iat, wall),
+    )
+    return Call(service, dpop.caller(public), body)
+
+
+ServiceIn = Annotated[Service, Depends(service_of)]
+CallIn = Annotated[Call, Depends(called)]
+router = APIRouter()
+
+
+def answer(body: dict[str, Json]) -> JSONResponse:
+    """Return an answer that no cache keeps."""
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+def path_id(text: str) -> bytes:
+    """Return a 16-byte id from a path or query; raises NotFound for any other form."""
+    if len(text) != 32 or text.strip("0123456789abcdef"):
+        raise NotFound("nothing has this name")
+    return bytes.fromhex(text)
+
+
+@router.get("/v1/time")
+def get_time(service: ServiceIn) -> JSONResponse:
+    """Return the vault's clock, information for screens."""
+    return answer({"now": service.operator.now()})
+
+
+@router.get("/v1/directory")
+def get_directory(service: ServiceIn) -> JSONResponse:
+    """Return the directory in force and its log proof."""
+    directory = service.database.read(register.in_force)
+    return answer({"directory": directory.text, "proof": service.prove(directory.hash)})
+
+
+@router.post("/v1/directory")
+def post_directory(call: CallIn) -> JSONResponse:
+    """Take the auditor's next directory."""
+    name = call.service.database.write(lambda tx: register.publish(tx, call.operator, call.text()))
+    return answer({"proof": call.prove(name)})
+
+
+@router.post("/v1/holder")
+def post_account(call: CallIn) -> JSONResponse:
+    """Make an account."""
+    name = call.write(lambda tx, _: accounts.create(tx, call.operator, call.caller, call.text()))
+    return answer({"proof": call.prove(name)})
+
+
+@router.get("/v1/wraps/{wrap}")
+def get_wrap(wrap: str, service: ServiceIn) -> JSONResponse:
+    """Return a wrap by its unguessable id; no login."""
+    blob = service.database.read(lambda tx: accounts.get_wrap(tx, path_id(wrap)))
+    return answer({"blob": b64u(blob)})
+
+
+@router.put("/v1/holder/wraps/{wrap}")
+def put_wrap(wrap: str, call: CallIn) -> JSONResponse:
+    """Keep a wrap; the body is its bytes."""
+    call.write(lambda tx, _: accounts.put_wrap(tx, call.caller, path_id(wrap), call.body))
+    return answer({})
+
+
+@router.delete("/v1/holder/wraps/{wrap}")
+def delete_wrap(wrap: str, call: CallIn) -> JSONResponse:
+    """Forget a wrap."""
+    call.write(lambda tx, _: accounts.delete_wrap(tx, call.caller, path_id(wrap)))
+    return answer({})
+
+
+@router.get("/v1/holder/state")
+def get_state(call: CallIn) -> JSONResponse:
+    """Return the sealed state; its counter is the ETag."""
+    state = call.read(lambda tx, _: accounts.get_state(tx, call.caller))
+    found = answer({"state": b64u(state.blob)})
+    found.headers["ETag"] = f'"{state.counter}"'
+    return found
+
+
+@router.put("/v1/holder/state")
+def put_state(call: CallIn, request: Request) -> JSONResponse:
+    """Replace the sealed state that If-Match names."""
+    named = request.headers.get("if-match", "").strip('"')
+    if not named.isascii() or not named.isdigit() or len(named) > 15:
+        raise BadShape('wanted If-Match: "<counter>"')
+    counter = call.write(lambda tx, _: accounts.put_state(tx, call.caller, int(named), call.body))
+    stored = answer({})
+    stored.headers["ETag"] = f'"{counter}"'
+    return stored
+
+
+@router.post("/v1/holder/links")
+def post_link(call: CallIn) -> JSONResponse:
+    """Attach a link to the caller's account."""
+    name = call.write(
+        lambda tx, directory: links.attach(tx, call.operator, directory, call.caller, call.text())
+    )
+    return answer({"proof": call.prove(name)})
+
+
+@router.get("/v1/holder/links")
+def get_links(call: CallIn) -> JSONResponse:
+    """Return the caller's links."""
+    rows = call.read(lambda tx, _: links.links_of(tx, call.caller))
+    return answer(
+        {"links": [{"link": r.link.hex(), "source": r.source, "from": r.begins} for r in rows]}
+    )
+
+
+@router.get("/v1/holder/links/{link}/batches")
+def get_batches(link: str, call: CallIn, first: int = 0) -> JSONResponse:
+    """Return a page of a link's batches, each with its receipt; `next` when there may be more."""
+
+    def work(tx: Transaction, _: Directory) -> list[batches.Stored]:
+        _own(tx, call, path_id(link))
+        return batches.batches_of(tx, path_id(link), first, PAGE)
+
+    found = call.read(work)
+    body: dict[str, Json] = {
+        "batches": [{"seq": b.seq, "batch": b.text, "receipt": b.receipt} for b in found],
+        "next": found[-1].seq + 1 if len(found) == PAGE else None,
+    }
+    return answer(body)
+
+
+@router.get("/v1/holder/links/{link}/closes")
+def get_closes(link: str, call: CallIn) -> JSONResponse:
+    """Return a link's closes, each with its receipt."""
+
+    def work(tx: Transaction, _: Directory) -> list[closes.Stored]:
+        _own(tx, call, path_id(link))
+        return closes.closes_of(tx, path_id(link))
+
+    return answer({"closes": [{"close": c.text, "receipt": c.receipt} for c in call.read(work)]})
+
+
+def _own(tx: Transaction, call: Call, link: bytes) -> None:
+    if links.link_of(tx, link).account != call.caller:
+        raise NotFound("no such link of yours")
+
+
+@router.get("/v1/links/{link}")
+def get_link(link: str, call: CallIn) -> JSONResponse:
+    """Tell a source whether its link is attached, with the receipts of its closes."""
+
+    def work(tx: Transaction, directory: Directory) -> list[closes.Stored]:
+        row = links.source_link(tx, path_id(link), call.party(directory, "source"))
+        return closes.closes_of(tx, row.link)
+
+    return answer({"state": "attached", "receipts": [c.receipt for c in call.read(work)]})
+
+
+@router.post("/v1/batches")
+def post_batch(call: CallIn) -> JSONResponse:
+    """Take a batch; the answer is the vault's receipt."""
+    receipt = call.write(
+        lambda tx, directory: batches.deposit(
+            tx, call.operator, directory, call.party(directory, "source"), call.text()
+        )
+    )
+    return answer({"receipt": receipt})
+
+
+@router.post("/v1/closes")
+def post_close(call: CallIn) -> JSONResponse:
+    """Take a close; the answer is the vault's receipt and the log proof."""
+    taken = call.write(
+        lambda tx, directory: closes.deposit(
+            tx, call.operator, directory, call.party(directory, "source"), call.text()
+        )
+    )
+    closes.refuse_second(taken)
+    return answer({"receipt": taken.receipt, "proof": call.prove(taken.name)})
+
+
+def problem(error: VaultError) -> Response:
+    """Return an error as problem+json (RFC 9457); `type` is its documented slug."""
+    status = error.status or 500
+    body = {"type": error.slug, "title": error.en, "status": status, "detail": str(error)}
+    return JSONResponse(
+        body,
+        status,
+        {"Cache-Control": "no-store"},
+        media_type="application/problem+json",
+    )
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Make the app answer every error as problem+json."""
+
+    async def ours(_: Request, error: Exception) -> Response:
+        if not isinstance(error, VaultError):
+            raise error
+        return problem(error)
+
+    async def shape(_: Request, _error: Exception) -> Response:
+        return problem(BadShape("the path or query is not of the documented form"))
+
+    async def other(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if status in (404, 405):
+            return problem(NotFound("there is no such route"))
+        return problem(BadShape("the request cannot be read"))
+
+    handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+        VaultError: ours,
+        RequestValidationError: shape,
+        HTTPException: other,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)

@@ -1,0 +1,221 @@
+"""The source's durable books: nothing is sent that was not frozen here first.
+
+A mask is used in exactly one message, and that message stands here before its first send; a retry
+reads the same bytes back (docs/protocol.md section 1). Each method is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from vault.books import ActBook, BatchBook, Chain, CloseBook, Frozen, LinkBook, Sum
+from vault.crypto.keys import Secret
+from vault.months import Month
+from vault.storage.database import Row, Transaction, Value
+from vault.storage.sqlcipher import SqlCipher
+
+T = TypeVar("T")
+
+
+class _Nonce(NamedTuple):
+    customer: str
+    until: int
+
+
+class _Seq(NamedTuple):
+    seq: int
+
+
+class _MonthRow(NamedTuple):
+    month: Month
+
+
+class Outbox:
+    """A source's books in one SQLCipher file, or in memory when the path is None."""
+
+    def __init__(self, path: Path | None, key: Secret) -> None:
+        """Open the books; raises BadDatabase."""
+        schema = files("vault").joinpath("outbox.sql").read_text(encoding="utf-8")
+        self._database = SqlCipher(path, key, [schema])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Return what the work returned, in one durable transaction of the books."""
+        return self._database.write(work)
+
+    def _all(self, shape: type[Row], sql: str, *values: Value) -> list[Row]:
+        return self._database.read(lambda tx: tx.all(shape, sql, *values))
+
+    def open_nonce(self, nonce: bytes, customer: str, until: int) -> None:
+        """Keep a link nonce for this customer until unix second `until`."""
+        self.write(lambda tx: tx.run("INSERT INTO nonces VALUES (?, ?, ?)", nonce, customer, until))
+
+    def add_link(self, nonce: bytes, now: int, book: LinkBook) -> bool:
+        """Add a link and use up its nonce.
+
+        Returns False, and changes nothing, when the nonce is not open for this customer now, the
+        link was seen before, or the customer has another active link.
+        """
+
+        def work(tx: Transaction) -> bool:
+            found = tx.one(_Nonce, "SELECT customer, until FROM nonces WHERE nonce = ?", nonce)
+            if found is None or found.customer != book.customer or found.until <= now:
+                return False
+            added = tx.run("INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *book)
+            if added:
+                tx.run("DELETE FROM nonces WHERE nonce = ?", nonce)
+            return bool(added)
+
+        return self.write(work)
+
+    def links(self, state: str) -> list[LinkBook]:
+        """Return the links in a state, by link id."""
+        return self._all(LinkBook, "SELECT * FROM links WHERE state = ? ORDER BY link", state)
+
+    def link_of(self, customer: str) -> LinkBook | None:
+        """Return the customer's active link."""
+        sql = "SELECT * FROM links WHERE customer = ? AND state != 'stopped'"
+        return next(iter(self._all(LinkBook, sql, customer)), None)
+
+    def set_state(self, link: bytes, state: str) -> None:
+        """Mark a link attached or stopped."""
+        self.write(lambda tx: tx.run("UPDATE links SET state = ? WHERE link = ?", state, link))
+
+    def add_acts(self, acts: list[ActBook]) -> list[bool]:
+        """Book acts in one transaction; False for one whose receipt is booked already."""
+        sql = (
+            "INSERT OR IGNORE INTO acts (act, link, month, operator, receipt, category, mg, tag,"
+            " record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        return self.write(lambda tx: [tx.run(sql, *act) > 0 for act in acts])
+
+    def unsent_batches(self) -> list[BatchBook]:
+        """Return frozen batches without a receipt, in the order they must be sent."""
+        return self._all(
+            BatchBook, "SELECT * FROM batches WHERE receipt IS NULL ORDER BY link, seq"
+        )
+
+    def unsent_closes(self) -> list[CloseBook]:
+        """Return frozen closes without a receipt, in the order they must be sent."""
+        return self._all(
+            CloseBook, "SELECT * FROM closes WHERE receipt IS NULL ORDER BY link, month"
+        )
+
+    def closes(self) -> list[CloseBook]:
+        """Return every frozen close."""
+        return self._all(CloseBook, "SELECT * FROM closes ORDER BY link, month")
+
+    def batch_receipt(self, batch: BatchBook, receipt: str, taken: tuple[int, ...]) -> None:
+        """Keep the vault's receipt; acts at `taken` positions count nothing from here on."""
+
+        def work(tx: Transaction) -> None:
+            tx.run(
+                "UPDATE batches SET receipt = ? WHERE link = ? AND seq = ?",
+                receipt,
+                batch.link,
+                batch.seq,
+            )
+            for position in taken:
+                tx.run(
+                    "UPDATE acts SET counts = 0 WHERE link = ? AND seq = ? AND position = ?",
+                    batch.link,
+                    batch.seq,
+                    position,
+                )
+
+        self.write(work)
+
+    def close_receipt(self, close: CloseBook, receipt: str) -> None:
+        """Keep the vault's receipt of a close."""
+        sql = "UPDATE closes SET receipt = ? WHERE link = ? AND month = ?"
+        self.write(lambda tx: tx.run(sql, receipt, close.link, close.month))
+
+    def months_to_freeze(self, link: bytes, month: Month) -> list[Month]:
+        """Return the booking months up to `month` that hold acts in no batch yet, ascending."""
+        sql = (
+            "SELECT DISTINCT month FROM acts WHERE link = ? AND seq IS NULL AND month <= ?"
+            " ORDER BY month"
+        )
+        return [row.month for row in self._all(_MonthRow, sql, link, month)]
+
+    def freeze_batch(
+        self, link: bytes, month: Month, most: int, compose: Callable[[int, list[ActBook]], Frozen]
+    ) -> int:
+        """Freeze the next batch of a booking month; return how many acts went into it.
+
+        `compose` gets the sequence number and up to `most` acts, and returns text and tags; it runs
+        inside the transaction, so that text, sequence number and acts are kept together or not.
+        """
+
+        def work(tx: Transaction) -> int:
+            acts = tx.all(
+                ActBook,
+                "SELECT act, link, month, operator, receipt, category, mg, tag, record FROM acts"
+                " WHERE link = ? AND month = ? AND seq IS NULL ORDER BY act LIMIT ?",
+                link,
+                month,
+                most,
+            )
+            last = tx.one(
+                _Seq, "SELECT seq FROM batches WHERE link = ? ORDER BY seq DESC LIMIT 1", link
+            )
+            seq = last.seq + 1 if last else 0
+            frozen = compose(seq, acts)
+            tx.run("INSERT INTO batches VALUES (?, ?, ?, ?, NULL)", link, seq, month, frozen.text)
+            place = {tag: position for position, tag in enumerate(frozen.tags)}
+            for act in acts:
+                tx.run(
+                    "UPDATE acts SET seq = ?, position = ? WHERE act = ?",
+                    seq,
+                    place[act.tag],
+                    act.act,
+                )
+            return len(acts)
+
+        return self.write(work)
+
+    def freeze_close(
+        self, link: bytes, month: Month, compose: Callable[[Chain], CloseBook]
+    ) -> CloseBook:
+        """Return the one close of the link's month, composed and frozen unless it is already.
+
+        `compose` gets the close before, the batches since it up to the booking month, and the
+        counting milligrams in them.
+        """
+
+        def work(tx: Transaction) -> CloseBook:
+            stored = tx.one(
+                CloseBook, "SELECT * FROM closes WHERE link = ? AND month = ?", link, month
+            )
+            if stored:
+                return stored
+            previous = tx.one(
+                CloseBook, "SELECT * FROM closes WHERE link = ? ORDER BY month DESC LIMIT 1", link
+            )
+            after = previous.upto if previous else -1
+            batches = tx.all(
+                BatchBook,
+                "SELECT * FROM batches WHERE link = ? AND seq > ? AND month <= ? ORDER BY seq",
+                link,
+                after,
+                month,
+            )
+            sums = tx.all(
+                Sum,
+                "SELECT category, SUM(mg) FROM acts WHERE link = ? AND seq > ? AND seq <= ?"
+                " AND counts = 1 GROUP BY category",
+                link,
+                after,
+                batches[-1].seq if batches else after,
+            )
+            close = compose(Chain(previous, batches, sums))
+            tx.run("INSERT INTO closes VALUES (?, ?, ?, ?, ?, ?, ?)", *close)
+            return close
+
+        return self.write(work)

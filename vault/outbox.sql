@@ -1,0 +1,56 @@
+-- A source's books: links with their secrets, acts, and every message frozen before its first send.
+
+CREATE TABLE nonces (
+    nonce    BLOB NOT NULL PRIMARY KEY,
+    customer TEXT NOT NULL,
+    until    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE links (
+    link     BLOB NOT NULL PRIMARY KEY,
+    customer TEXT NOT NULL,
+    k        BLOB NOT NULL,
+    rec      BLOB NOT NULL,
+    begins   TEXT NOT NULL,
+    since    INTEGER NOT NULL,      -- acts before this second are never sent
+    text     TEXT NOT NULL,
+    state    TEXT NOT NULL CHECK (state IN ('answered', 'attached', 'stopped'))
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX one_active_link ON links (customer) WHERE state != 'stopped';
+
+CREATE TABLE acts (
+    act      BLOB NOT NULL PRIMARY KEY,
+    link     BLOB NOT NULL REFERENCES links,
+    month    TEXT NOT NULL,         -- booking month
+    operator TEXT NOT NULL,
+    receipt  TEXT NOT NULL,
+    category INTEGER NOT NULL,
+    mg       INTEGER NOT NULL,
+    tag      BLOB NOT NULL,
+    record   BLOB NOT NULL,
+    seq      INTEGER,               -- null until frozen into a batch
+    position INTEGER,
+    counts   INTEGER NOT NULL DEFAULT 1,
+    UNIQUE (operator, receipt)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX acts_of_link ON acts (link, month, seq);
+
+CREATE TABLE batches (
+    link    BLOB NOT NULL REFERENCES links,
+    seq     INTEGER NOT NULL,
+    month   TEXT NOT NULL,
+    text    TEXT NOT NULL,
+    receipt TEXT,
+    PRIMARY KEY (link, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE closes (
+    link     BLOB NOT NULL REFERENCES links,
+    month    TEXT NOT NULL,
+    upto     INTEGER NOT NULL,
+    text     TEXT NOT NULL,
+    balances TEXT NOT NULL,         -- JSON list of 7 integers, milligrams left
+    grams    TEXT NOT NULL,         -- JSON list of 7 integers
+    receipt  TEXT,
+    PRIMARY KEY (link, month)
+) STRICT, WITHOUT ROWID;

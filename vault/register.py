@@ -1,0 +1,86 @@
+"""The server's side of the directory: the auditor posts versions, the last one is in force."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vault import journal
+from vault.directory import FIRST_PREV, Directory, read_directory
+from vault.encoding import Envelope, read_envelope, thumbprint
+from vault.errors import BadDirectory, BadShape, DifferentBytes, LogUnavailable, UnknownKey
+from vault.messages import Listing
+from vault.operator import Operator
+from vault.storage.database import Transaction
+
+
+class _Version(NamedTuple):
+    version: int
+    text: str
+    signer: bytes
+
+
+def in_force(tx: Transaction) -> Directory:
+    """Return the directory in force.
+
+    Raises:
+        LogUnavailable: the auditor has not posted the first one yet.
+    """
+    last = _last(tx)
+    if last is None:
+        raise LogUnavailable("this vault has no directory yet: its auditor must post version 1")
+    return read_directory(last.text, last.signer)
+
+
+def publish(tx: Transaction, operator: Operator, text: str) -> bytes:
+    """Take the next directory; return its journal hash.
+
+    1. the stored answer for the same bytes. 2. signed by the pinned auditor key or the key the
+    last version names as `next`. 3. the next version, and its prev. 4. it names this vault and key.
+
+    Raises:
+        UnknownKey, BadShape, DifferentBytes: a check fails.
+    """
+    stored = journal.holds(tx, text)
+    if stored:
+        return stored  # 1
+    last = _last(tx)
+    held = read_directory(last.text, last.signer) if last else None
+    envelope = read_envelope(text, Listing.typ)
+    signer = _signer(envelope, operator.auditor, last.signer if last else None, held)  # 2
+    try:
+        fresh = read_directory(text, signer)
+    except BadDirectory as bad:
+        raise BadShape(str(bad)) from bad
+    _check_next(held, fresh)  # 3
+    ours = {key.pk for key in fresh.party(fresh.listing.vault).sig}
+    if fresh.listing.vault != operator.vault or operator.key.public not in ours:  # 4
+        raise BadShape("the directory names another vault, or not this vault's key")
+    tx.run(
+        "INSERT INTO directories (version, text, signer) VALUES (?, ?, ?)",
+        fresh.listing.version,
+        text,
+        signer,
+    )
+    return journal.append(tx, operator, text)
+
+
+def _last(tx: Transaction) -> _Version | None:
+    return tx.one(
+        _Version, "SELECT version, text, signer FROM directories ORDER BY version DESC LIMIT 1"
+    )
+
+
+def _signer(envelope: Envelope, pinned: bytes, last: bytes | None, held: Directory | None) -> bytes:
+    offered = (last or pinned, held.listing.next if held else None)
+    for pk in offered:
+        if pk and thumbprint(pk) == envelope.kid:
+            return pk
+    raise UnknownKey("the directory is not signed by this vault's auditor")
+
+
+def _check_next(held: Directory | None, fresh: Directory) -> None:
+    version, prev = (held.listing.version, held.hash) if held else (0, FIRST_PREV)
+    if fresh.listing.version <= version:
+        raise DifferentBytes(f"version {fresh.listing.version} is already taken by another text")
+    if (fresh.listing.version, fresh.listing.prev) != (version + 1, prev):
+        raise BadShape(f"wanted version {version + 1} naming the last one as prev")

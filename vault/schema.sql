@@ -1,0 +1,77 @@
+-- The blind store. Every key starts with the holder's account or the link.
+
+CREATE TABLE accounts (
+    account TEXT NOT NULL PRIMARY KEY,
+    text    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE wraps (
+    wrap    BLOB NOT NULL PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts,
+    blob    BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE states (
+    account TEXT NOT NULL PRIMARY KEY REFERENCES accounts,
+    counter INTEGER NOT NULL,
+    blob    BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE links (
+    link    BLOB NOT NULL PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts,
+    source  TEXT NOT NULL,
+    begins  TEXT NOT NULL,          -- month
+    text    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX links_of_account ON links (account, link);
+
+CREATE TABLE batches (
+    link    BLOB NOT NULL REFERENCES links,
+    seq     INTEGER NOT NULL,
+    hash    BLOB NOT NULL,
+    text    TEXT NOT NULL,
+    receipt TEXT NOT NULL,
+    PRIMARY KEY (link, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tags (                 -- no link here: after an erase the act still counts once
+    tag BLOB NOT NULL PRIMARY KEY,
+    at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE closes (
+    link    BLOB NOT NULL REFERENCES links,
+    month   TEXT NOT NULL,
+    hash    BLOB NOT NULL,
+    text    TEXT NOT NULL,
+    receipt TEXT NOT NULL,
+    upto    INTEGER NOT NULL,
+    cells   BLOB NOT NULL,          -- 7 × (c, C), 64 bytes each
+    PRIMARY KEY (link, month)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evidence (             -- a second text for a closed month, kept against its signer
+    link  BLOB NOT NULL,
+    month TEXT NOT NULL,
+    text  TEXT NOT NULL,
+    PRIMARY KEY (link, month, text)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE directories (
+    version INTEGER NOT NULL PRIMARY KEY,
+    text    TEXT NOT NULL,
+    signer  BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE journal (              -- pending while position is null; consent/log makes the tree
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    position INTEGER UNIQUE,
+    hash     BLOB NOT NULL UNIQUE,
+    account  TEXT,
+    at       INTEGER NOT NULL,
+    salt     BLOB NOT NULL,
+    text     TEXT NOT NULL
+) STRICT;
+CREATE INDEX journal_pending ON journal (id) WHERE position IS NULL;
+CREATE INDEX journal_of_account ON journal (account, position);

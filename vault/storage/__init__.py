@@ -1,0 +1,1 @@
+"""Storage: transactions over SQL that is written once, beside its rule."""

@@ -1,0 +1,153 @@
+"""The embedded default: one SQLCipher file, one writer thread, a few readers.
+
+Every page is encrypted under a raw 32-byte key; the journal is a WAL with synchronous=FULL, so a
+commit that returned is on the disk; deleted rows are overwritten in their pages (secure_delete).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+from sqlcipher3 import dbapi2
+
+from vault.crypto.keys import Secret
+from vault.errors import BadDatabase
+from vault.storage.database import Row, Transaction, Value
+
+VERSION = 1
+READERS = 4
+T = TypeVar("T")
+
+
+class _Open:
+    """A transaction on one connection."""
+
+    def __init__(self, connection: dbapi2.Connection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, *values: Value) -> int:
+        return int(self._connection.execute(sql, values).rowcount)
+
+    def one(self, shape: type[Row], sql: str, *values: Value) -> Row | None:
+        found = self._connection.execute(sql, values).fetchone()
+        return None if found is None else shape(*found)
+
+    def all(self, shape: type[Row], sql: str, *values: Value) -> list[Row]:
+        return [shape(*found) for found in self._connection.execute(sql, values)]
+
+
+def _connect(path: Path | None, key: Secret, cache_kib: int) -> dbapi2.Connection:
+    # A file name of None is a private database in memory: for tests of rules.
+    connection = dbapi2.connect(
+        ":memory:" if path is None else str(path), isolation_level=None, check_same_thread=False
+    )
+    try:
+        if path is not None:
+            connection.execute(f"PRAGMA key = \"x'{key.value.hex()}'\"")
+            connection.execute("PRAGMA cipher_memory_security = ON")
+        connection.execute("SELECT count(*) FROM sqlite_master")
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "secure_delete = ON",
+            "foreign_keys = ON",
+            "busy_timeout = 10000",
+            f"cache_size = -{cache_kib}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except dbapi2.DatabaseError as bad:
+        connection.close()
+        raise BadDatabase("the file is not a database under this key") from bad
+    return connection
+
+
+class SqlCipher:
+    """A database in one encrypted file, or in memory when the path is None."""
+
+    def __init__(self, path: Path | None, key: Secret, schemas: Sequence[str]) -> None:
+        """Open the file, making it (mode 0600) with the schemas when it is new.
+
+        Args:
+            path: the file; None for a database in memory.
+            key: 32 raw bytes.
+            schemas: SQL texts, run in order in one transaction on a new file.
+
+        Raises:
+            BadDatabase: wrong key, damaged file, or one of another schema version.
+        """
+        if len(key.value) != 32:
+            raise BadDatabase(f"a database key has 32 bytes, found {len(key.value)}")
+        if path is not None:
+            path.touch(mode=0o600)
+        self._writer = _connect(path, key, 64 * 1024)
+        self._prepare(schemas)
+        self._readers: queue.LifoQueue[dbapi2.Connection] = queue.LifoQueue()
+        for _ in range(READERS if path is not None else 0):
+            self._readers.put(_connect(path, key, 8 * 1024))
+        self._in_memory = path is None
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+        self._thread.start()
+
+    def _prepare(self, schemas: Sequence[str]) -> None:
+        version = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0:
+            script = "".join(schemas)
+            self._writer.executescript(
+                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {VERSION}; COMMIT"
+            )
+        elif version != VERSION:
+            self._writer.close()
+            raise BadDatabase(f"wanted a database of schema version {VERSION}, found {version}")
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Return what the work returned, after its commit is durable."""
+        done: Future[T] = Future()
+
+        def job() -> None:
+            try:
+                done.set_result(_transact(self._writer, "BEGIN IMMEDIATE", work))
+            except BaseException as error:  # noqa: BLE001 - it belongs to the caller
+                done.set_exception(error)
+
+        self._jobs.put(job)
+        return done.result()
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Return what the work returned, over one snapshot."""
+        if self._in_memory:
+            return self.write(work)
+        connection = self._readers.get()
+        try:
+            return _transact(connection, "BEGIN", work)
+        finally:
+            self._readers.put(connection)
+
+    def close(self) -> None:
+        """Finish running work and close every connection."""
+        self._jobs.put(None)
+        self._thread.join()
+        while not self._readers.empty():
+            self._readers.get().close()
+        self._writer.close()
+
+
+def _transact(connection: dbapi2.Connection, begin: str, work: Callable[[Transaction], T]) -> T:
+    connection.execute(begin)
+    try:
+        result = work(_Open(connection))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result

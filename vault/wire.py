@@ -1,0 +1,142 @@
+"""The wire of every SDK: requests with a DPoP proof, answers as JSON or as the error they name.
+
+    wire = Wire("https://vault.example", key)
+    wire.post("/v1/closes", text)   →   {"receipt": "eyJ…", "proof": "c2sp.org/tlog-proof@v1…"}
+
+A lost answer raises Unreachable; the caller sends the same bytes again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import httpx2
+
+from vault import dpop
+from vault.crypto.keys import SigningKey
+from vault.encoding import Json, strict_object
+from vault.errors import BadInput, BadShape, StaleProof, Unreachable, from_problem
+
+TIMEOUT = 30.0
+
+
+class Answer(NamedTuple):
+    """The members of a JSON answer and its ETag (empty when there is none)."""
+
+    body: dict[str, Json]
+    etag: str
+
+
+def text_of(body: Mapping[str, Json], name: str) -> str:
+    """Return a text member of an answer; raises BadShape."""
+    found = body.get(name)
+    if not isinstance(found, str):
+        raise BadShape(f"the answer has no text member {name}")
+    return found
+
+
+def objects_of(body: Mapping[str, Json], name: str) -> list[dict[str, Json]]:
+    """Return a member that is a list of objects; raises BadShape."""
+    found = body.get(name)
+    if not isinstance(found, list):
+        raise BadShape(f"the answer has no list member {name}")
+    objects = [item for item in found if isinstance(item, dict)]
+    if len(objects) != len(found):
+        raise BadShape(f"the list {name} holds something that is no object")
+    return objects
+
+
+class Wire:
+    """One caller's way to one vault."""
+
+    def __init__(
+        self,
+        url: str,
+        key: SigningKey | None = None,
+        http: httpx2.Client | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """Speak to the vault at `url` (its public_url) as `key`; without a key only in public."""
+        self._url = url.rstrip("/")
+        self._key = key
+        self._http = http or httpx2.Client(timeout=TIMEOUT, trust_env=False)
+        self._random = random
+
+    def get(self, path: str) -> Answer:
+        """Return the answer; `path` may carry a query. Raises the error the vault names."""
+        return self.send("GET", path)
+
+    def post(self, path: str, body: str | bytes) -> Answer:
+        """Return the answer to the body; raises the error the vault names."""
+        return self.send("POST", path, body)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: str | bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Return the answer to one request; a stale proof is made anew once, by the vault's Date.
+
+        Raises:
+            VaultError: the one that the vault's problem names.
+            Unreachable: no answer, or one that is no answer of a vault.
+        """
+        raw = body.encode("ascii") if isinstance(body, str) else body
+        reply = self._once(method, path, raw, headers or {}, int(time.time()))
+        if reply.status_code == 401 and _slug(reply) == StaleProof.slug:
+            reply = self._once(method, path, raw, headers or {}, _date(reply))
+        if reply.status_code >= 400:
+            raise _error(reply)
+        return Answer(_members(reply), reply.headers.get("etag", ""))
+
+    def raw(self, path: str) -> bytes:
+        """Return the bytes of a public path such as ``/log/checkpoint``."""
+        reply = self._once("GET", path, b"", {}, None)
+        if reply.status_code >= 400:
+            raise _error(reply)
+        return bytes(reply.content)
+
+    def _once(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], wall: int | None
+    ) -> httpx2.Response:
+        url = self._url + path
+        sent = dict(headers)
+        if self._key and wall is not None:
+            bare = self._url + urlsplit(path).path
+            request = dpop.Request(method, bare, body)
+            sent["DPoP"] = dpop.prove(self._key, request, wall, self._random(16))
+        try:
+            return self._http.request(method, url, content=body or None, headers=sent)
+        except httpx2.HTTPError as lost:
+            raise Unreachable(f"{method} {path}: {type(lost).__name__}") from lost
+
+
+def _date(reply: httpx2.Response) -> int:
+    try:
+        return int(parsedate_to_datetime(reply.headers.get("date", "")).timestamp())
+    except ValueError:
+        return int(time.time())
+
+
+def _members(reply: httpx2.Response) -> dict[str, Json]:
+    try:
+        return strict_object(reply.content)
+    except BadInput as bad:
+        raise Unreachable("the answer is not one of a vault") from bad
+
+
+def _slug(reply: httpx2.Response) -> str:
+    found = _members(reply).get("type")
+    return found if isinstance(found, str) else ""
+
+
+def _error(reply: httpx2.Response) -> Exception:
+    detail = _members(reply).get("detail")
+    return from_problem(_slug(reply), detail if isinstance(detail, str) else "")
