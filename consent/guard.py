@@ -85,6 +85,17 @@ def token_of(tx: Transaction, grant_id: bytes, months: str) -> TokenRow | None:
     )
 
 
+def tokens_of(tx: Transaction, account: str) -> list[str]:
+    """Return every token text of an account, stopped grants included."""
+    rows = tx.all(
+        TokenRow,
+        "SELECT t.text, t.sealed FROM tokens t JOIN grants g ON g.grant_id = t.grant_id"
+        " WHERE g.account = ? ORDER BY t.grant_id, t.months",
+        account,
+    )
+    return [row.text for row in rows]
+
+
 def _check_cells(tx: Transaction, directory: Directory, row: GrantRow, token: Token) -> None:
     check_count(token.cells, row.grant.scope)
     for cell in token.cells:

@@ -20,7 +20,6 @@ from vault.messages import (
     Hash,
     Id,
     Jws,
-    Key,
     Message,
     MonthText,
     PartyId,
@@ -28,6 +27,7 @@ from vault.messages import (
     ScalarText,
     Sealed,
     Shape,
+    SigningPk,
     Unix,
     WindowList,
     check_window,
@@ -43,7 +43,7 @@ class Bind(Message):
 
     typ: ClassVar[str] = "cv1-bind"
     org: PartyId
-    pk: Key
+    pk: SigningPk
 
 
 class NoticeRef(Shape):
@@ -94,7 +94,7 @@ class Grant(Terms, Message):
     typ: ClassVar[str] = "cv1-grant"
     type: Literal["carbon_reduction_total"]
     grant: Id
-    pk: Key
+    pk: SigningPk
     org: PartyId
     notice: NoticeRef
     request: Hash | None = None

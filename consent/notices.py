@@ -6,15 +6,13 @@ that "what did I agree to?" has an answer.
 
 from __future__ import annotations
 
-from datetime import datetime
 from hashlib import sha256
-from zoneinfo import ZoneInfo
 
 from consent.messages import Terms
 from consent.templates import template_of
 from vault.directory import Directory
 from vault.errors import BadShape, Locale
-from vault.months import Category
+from vault.months import Category, local_time
 
 CATEGORY_WORDS: dict[Locale, dict[Category, str]] = {
     "en": {
@@ -37,43 +35,44 @@ CATEGORY_WORDS: dict[Locale, dict[Category, str]] = {
     },
 }
 
-_EN = """{name} asks for the total of your carbon reductions, {purpose}.
+_EN = """{name} asks for the total of your carbon reductions {purpose}.
 What you get: {benefit}.
-They receive: one figure in grams for each {step}, {first} to {last}, over: {categories}.
-{sources}
+They receive: one figure in grams for every {step} from {first} to {last}, over {categories}.
+{sources} Their own records of you are left out.
 They never receive: places, times, routes, goods, pages or order numbers.
 They may ask until {until} and keep each figure for at most {days} days.
-{choice}You can stop sharing at any time in your app, in as few steps as allowing it.
-A figure that was sent cannot be called back; you can ask {name} to delete it.
-A figure about you is personal data, also after it was sent."""
+{choice}You can stop sharing at any time in your app, in no more steps than it takes to allow it.
+A figure that was sent cannot be called back, but you can ask {name} to delete it.
+A figure about you is still personal data after it was sent."""
 
 _ZH = """{name}希望获得您的碳减排总量，{purpose}。
-您将得到：{benefit}。
-对方收到：{first}至{last}期间，每{step}一个以克为单位的数字，范围：{categories}。
-{sources}
-对方绝不会收到：地点、时间、路线、商品、浏览页面或订单号。
-对方可在{until}之前提出请求，每个数字最多保存{days}天。
-{choice}您可以随时在应用中停止共享，步骤不比允许时多。已发出的数字收不回；您可以要求{name}删除。
-关于您的数字发出后仍是个人信息。"""
+您将获得：{benefit}。
+对方将收到：{first}至{last}期间，每{step}一个以克为单位的合计数字，涵盖{categories}。
+{sources}对方自己掌握的您的记录不计在内。
+对方绝不会收到：地点、具体时间、路线、商品、浏览页面或订单号。
+对方可在{until}之前索取，每个数字最多保存{days}天。
+{choice}您可以随时在应用中停止共享，操作步骤不会比同意时多。
+已发出的数字无法收回，但您可以要求{name}删除。
+有关您的数字在发出后仍属于您的个人信息。"""
 
 _WORDS: dict[Locale, dict[str, str]] = {
     "en": {
         "1": "month",
-        "3": "quarter",
-        "12": "year",
+        "3": "3 months",
+        "12": "12 months",
         "join": ", ",
-        "shown": "They also see which sources count into it, and that each one signed its part.",
-        "hidden": "They do not see which sources count into it. Their own records are left out.",
+        "shown": "They also see which sources it comes from, and that each one signed its part.",
+        "hidden": "They do not see which sources it comes from.",
         "choice": "Nobody may refuse you the product itself because you do not share. ",
     },
     "zh-CN": {
-        "1": "月",
-        "3": "季度",
-        "12": "年",
+        "1": "个月",
+        "3": "3个月",
+        "12": "12个月",
         "join": "、",
-        "shown": "对方还会看到哪些来源计入其中，以及各来源对自己部分的签名。",
-        "hidden": "对方看不到哪些来源计入其中。对方自己的记录不计在内。",
-        "choice": "任何人不得因您不共享而拒绝提供产品本身。",
+        "shown": "对方还会看到数字来自哪些来源，以及各来源已对自己的部分签名。",
+        "hidden": "对方看不到数字来自哪些来源。",
+        "choice": "任何人不得以您不同意共享为由，拒绝向您提供产品本身。",
     },
 }
 
@@ -82,7 +81,7 @@ def render_notice(terms: Terms, directory: Directory, locale: Locale) -> str:
     """Return the notice for these terms, plain text in the locale."""
     template, words = template_of(terms.template), _WORDS[locale]
     names = CATEGORY_WORDS[locale]
-    until = datetime.fromtimestamp(terms.until, ZoneInfo(directory.listing.zone))
+    until = local_time(terms.until, directory.listing.zone)
     return (_ZH if locale == "zh-CN" else _EN).format(
         name=directory.party(terms.platform).name,
         purpose=template.text[locale].purpose,

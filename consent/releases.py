@@ -9,17 +9,16 @@ grant is live gives the same statement.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import NamedTuple
 
 from consent import grants, guard
 from consent.messages import Ask, Refusal, Release
+from consent.shown import combine, hash_closes
 from vault import closes, journal
-from vault.crypto.meter import Cell, add_cells
 from vault.encoding import read_envelope, text_hash
 from vault.errors import NotClosed, NotMinted, Refused, WrongPurpose
 from vault.messages import Close, read_cells
-from vault.months import Month, join_window
+from vault.months import Category, Month, join_window
 from vault.operator import Operator
 from vault.storage.database import Transaction
 
@@ -75,7 +74,7 @@ def ask(tx: Transaction, operator: Operator, platform: str, asked: Ask) -> Relea
     stored = _stored(tx, asked, months)
     if stored:
         return Released(text_hash(stored), stored, row.text, token.sealed, shown)  # 6
-    text = _compose(operator, asked, token.text, grant.categories, taken)
+    text = _compose(operator, asked, token.text, grant.scope, taken)
     tx.run(
         "INSERT INTO releases (grant_id, months, purpose, text) VALUES (?, ?, ?, ?)",
         asked.grant,
@@ -87,21 +86,14 @@ def ask(tx: Transaction, operator: Operator, platform: str, asked: Ask) -> Relea
     return Released(name, text, row.text, token.sealed, shown)
 
 
-def combine(taken: list[closes.Stored], categories: tuple[int, ...]) -> Cell:
-    """Return the blind sum of these closes over the categories."""
-    rows = [read_cells(close.cells) for close in taken]
-    return add_cells(cells[category - 1] for cells in rows for category in categories)
-
-
-def closes_hash(texts: list[str]) -> bytes:
-    """Return SHA-256 over the close hashes, in cell order."""
-    return sha256(b"".join(map(text_hash, texts))).digest()
-
-
 def _compose(
-    operator: Operator, asked: Ask, token: str, scope: tuple[int, ...], taken: list[closes.Stored]
+    operator: Operator,
+    asked: Ask,
+    token: str,
+    scope: tuple[Category, ...],
+    taken: list[closes.Stored],
 ) -> str:
-    total = combine(taken, scope)
+    total = combine([read_cells(close.cells) for close in taken], scope)
     releases = {Close.opened(read_envelope(c.text, Close.typ)).methodology for c in taken}
     return Release(
         iat=operator.now(),
@@ -111,7 +103,7 @@ def _compose(
         c=total.masked,
         C=total.commitment,
         token=text_hash(token),
-        closes=closes_hash([close.text for close in taken]),
+        closes=hash_closes([close.text for close in taken]),
         methodology=tuple(sorted(releases)),
     ).signed(operator.key)
 

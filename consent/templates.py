@@ -66,10 +66,18 @@ class Template(Shape):
 @cache
 def load_templates() -> dict[str, Template]:
     """Return every template by id; raises BadShape for a file that breaks its rules."""
-    raw = files("consent").joinpath("templates.toml").read_text(encoding="utf-8")
+    return read_templates(files("consent").joinpath("templates.toml").read_text(encoding="utf-8"))
+
+
+def read_templates(text: str) -> dict[str, Template]:
+    """Return the templates of a TOML text by id.
+
+    Raises:
+        BadShape: a member missing or unknown, a forbidden purpose, a language missing.
+    """
     try:
-        found = {name: Template.model_validate(body) for name, body in tomllib.loads(raw).items()}
-    except ValidationError as bad:
+        found = {name: Template.model_validate(body) for name, body in tomllib.loads(text).items()}
+    except (ValidationError, tomllib.TOMLDecodeError) as bad:
         raise BadShape(f"templates.toml: {bad}") from bad
     for name, template in found.items():
         if set(template.purposes) & FORBIDDEN:

@@ -9,12 +9,13 @@ Subtracting tau from the vault's sum of those cells leaves the total that was co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from itertools import product
 from typing import NamedTuple
 
-from consent.messages import CELL_COUNT_LIMIT, LinkMonths
+from consent.messages import CELL_COUNT_LIMIT, LinkMonths, Token, TokenPost
 from vault.crypto.commit import read_scalar, write_scalar
-from vault.crypto.keys import OpeningKey, StreamKey
+from vault.crypto.keys import OpeningKey, SigningKey, StreamKey
 from vault.crypto.meter import Masks, add_masks, masks_of
 from vault.crypto.seal import open_sealed, seal
 from vault.errors import BadSeal, BadShape, NotMinted
@@ -29,6 +30,13 @@ class LinkFact(NamedTuple):
     link: bytes
     org: str
     begins: Month
+
+
+class Granted(NamedTuple):
+    """One window of one grant (16 bytes)."""
+
+    grant: bytes
+    window: Window
 
 
 def cells_of(links: Iterable[LinkFact], org: str, window: Window) -> tuple[LinkMonths, ...]:
@@ -69,24 +77,38 @@ def sum_masks(
     )
 
 
-def token_info(grant: bytes, window: Window) -> bytes:
+def token_info(granted: Granted) -> bytes:
     """Return the HPKE info that ties a sealed token to its grant and window."""
-    return b"cv1/token" + grant + join_window(window).encode("ascii")
+    return b"cv1/token" + granted.grant + join_window(granted.window).encode("ascii")
 
 
-def seal_token(masks: Masks, platform_key: bytes, grant: bytes, window: Window) -> bytes:
+def seal_token(masks: Masks, platform_key: bytes, granted: Granted) -> bytes:
     """Return the 112 sealed bytes; raises BadPoint for a key of low order."""
     plain = write_scalar(masks.tau) + write_scalar(masks.rho)
-    return seal(platform_key, plain, token_info(grant, window))
+    return seal(platform_key, plain, token_info(granted))
 
 
-def open_token(keys: tuple[OpeningKey, ...], sealed: bytes, grant: bytes, window: Window) -> Masks:
+def sign_token(
+    key: SigningKey, iat: int, granted: Granted, cells: tuple[LinkMonths, ...], sealed: bytes
+) -> TokenPost:
+    """Return the token of a window as it is posted: its text, and the sealed bytes beside it."""
+    token = Token(
+        iat=iat,
+        grant=granted.grant,
+        window=granted.window,
+        cells=cells,
+        sealed=sha256(sealed).digest(),
+    )
+    return TokenPost(token=token.signed(key), sealed=sealed)
+
+
+def open_token(keys: tuple[OpeningKey, ...], sealed: bytes, granted: Granted) -> Masks:
     """Return what the holder sealed.
 
     Raises:
         BadSeal, BadScalar: another key, grant or window, or not two canonical scalars.
     """
-    plain = open_sealed(keys, sealed, token_info(grant, window))
+    plain = open_sealed(keys, sealed, token_info(granted))
     if len(plain) != 64:
         raise BadSeal("a token holds two scalars")
     return Masks(read_scalar(plain[:32]), read_scalar(plain[32:]))

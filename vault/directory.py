@@ -17,9 +17,9 @@ from vault.crypto.commit import check_point
 from vault.crypto.keys import OpeningKey
 from vault.crypto.seal import open_sealed
 from vault.encoding import read_envelope, text_hash, thumbprint
-from vault.errors import BadDirectory, BadInput, NotFound, UnknownKey
-from vault.messages import KeyTime, Listing, Party, ReleaseEntry
-from vault.months import Month, month_at
+from vault.errors import BadDirectory, BadInput, BadShape, NotFound, UnknownKey
+from vault.messages import KeyTime, Link, Listing, Party, ReleaseEntry
+from vault.months import Month, month_at, zone_of
 
 LONGEST_LIFE = 45 * 86400
 FIRST_PREV = bytes(32)
@@ -27,10 +27,11 @@ FIRST_PREV = bytes(32)
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory whose signature was verified."""
+    """A directory whose signature was verified under `signer_key`."""
 
     text: str
     listing: Listing
+    signer_key: bytes
 
     @cached_property
     def _parties(self) -> dict[str, Party]:
@@ -63,25 +64,23 @@ class Directory:
         Raises:
             UnknownKey: not listed, not of that role, or not valid then.
         """
+        return self.signer_within(kid, role, at, at + 1)
+
+    def signer_within(self, kid: str, role: str, begin: int, end: int) -> tuple[Party, bytes]:
+        """Return party and key as signer does, for a key valid at some time of [begin, end)."""
         party, key = self._keys.get(kid, (None, None))
         if party is None or key is None or role not in party.roles:
             raise UnknownKey(f"the directory lists no {role} key {kid}")
-        if not key.begins <= at < key.until:
-            raise UnknownKey(f"the key {kid} of {party.id} is not valid now")
+        if key.begins >= end or key.until <= begin:
+            raise UnknownKey(f"the key {kid} of {party.id} is not valid then")
         return party, key.pk
 
-    def key_of(self, party_id: str, kid: str, begin: int, end: int) -> bytes:
-        """Return the party's key `kid` if it is valid at some time of [begin, end).
-
-        Raises:
-            UnknownKey: it is not.
-        """
-        party, key = self._keys.get(kid, (None, None))
-        if party is None or key is None or party.id != party_id:
-            raise UnknownKey(f"the directory lists no key {kid} of {party_id}")
-        if key.begins >= end or key.until <= begin:
-            raise UnknownKey(f"the key {kid} of {party_id} is not valid then")
-        return key.pk
+    def vault_key(self, kid: str, at: int) -> bytes:
+        """Return this vault's key that `kid` names at unix second `at`; raises UnknownKey."""
+        party, public = self.signer(kid, "vault", at)
+        if party.id != self.listing.vault:
+            raise UnknownKey(f"{party.id} is not the vault of this directory")
+        return public
 
     def sealing_key(self, party_id: str, at: int) -> bytes:
         """Return the X25519 key to seal to: the last one valid at `at`; raises UnknownKey."""
@@ -96,6 +95,13 @@ class Directory:
         if not begun:
             raise NotFound(f"no methodology release is in force for {month}")
         return begun[-1]
+
+    def release(self, release_id: str) -> ReleaseEntry:
+        """Return the entry of a methodology release; raises NotFound."""
+        for entry in self.listing.releases:
+            if entry.id == release_id:
+                return entry
+        raise NotFound(f"the directory lists no methodology release {release_id}")
 
     def month_at(self, at: int) -> Month:
         """Return the month of a unix second in the directory's zone."""
@@ -148,7 +154,11 @@ def read_directory(text: str, auditor: bytes) -> Directory:
         raise BadDirectory("the vault named is not listed with that role")
     if any("source" in p.roles and p.org == vault.org for p in listing.entries):
         raise BadDirectory("the vault's organisation is listed as a source")
-    return Directory(text, listing)
+    try:
+        zone_of(listing.zone)
+    except BadShape as bad:
+        raise BadDirectory(f"zone: {bad}") from bad
+    return Directory(text, listing, auditor)
 
 
 def accept_directory(
@@ -156,18 +166,18 @@ def accept_directory(
 ) -> Directory:
     """Return the directory if a client may take it; the caller checks its log proof.
 
-    1. signed by the pinned auditor key, or by the key that the held directory names as `next`.
-    2. not expired, and not for longer than 45 days. 3. the held one itself, or a higher version;
-    the very next names the held one as `prev`. 4. no organisation changed. 5. a demo directory
-    only where one was asked for.
+    1. signed by the pinned auditor key, by the key that signed the held directory, or by the key
+    that it names as `next`. 2. not expired, and not for longer than 45 days. 3. the held one
+    itself, or a higher version; the very next names the held one as `prev`. 4. no organisation
+    changed. 5. a demo directory only where one was asked for.
 
     Raises:
         BadDirectory: any of these fails.
     """
-    pinned = (held.listing.next if held else None, auditor)
-    kid = read_envelope(text, Listing.typ).kid
-    signer = next((pk for pk in pinned if pk and thumbprint(pk) == kid), auditor)
+    pinned = (held.listing.next, held.signer_key, auditor) if held else (auditor,)
     try:
+        kid = read_envelope(text, Listing.typ).kid
+        signer = next((pk for pk in pinned if pk and thumbprint(pk) == kid), auditor)
         fresh = read_directory(text, signer)  # 1
     except BadInput as bad:
         raise BadDirectory("the directory is not signed by the pinned auditor") from bad
@@ -192,6 +202,21 @@ def _check_successor(held: Directory, fresh: Directory) -> None:
         raise BadDirectory("a party changed its organisation")
     if (old.zone, old.vault) != (new.zone, new.vault):
         raise BadDirectory("the zone or the vault changed, which they never do")
+
+
+def check_link(text: str, directory: Directory, at: int) -> Link:
+    """Return a source's `cv1-link`, signed by a key of that source valid at `at`.
+
+    Raises:
+        BadJws, BadType, BadShape, UnknownKey: it is not.
+    """
+    envelope = read_envelope(text, Link.typ)
+    party, public = directory.signer(envelope.kid, "source", at)
+    envelope.verify(public)
+    answer = Link.opened(envelope)
+    if answer.source != party.id:
+        raise BadShape(f"{party.id} signed a link of {answer.source}")
+    return answer
 
 
 def release_fits(entry: ReleaseEntry, file: bytes) -> None:

@@ -69,7 +69,8 @@ def strict_json(raw: bytes) -> Json:
     """Return parsed JSON.
 
     Raises:
-        BadShape: not UTF-8 JSON; a doubled member; a float; an integer of 2^53 or more.
+        BadShape: not UTF-8 JSON; a doubled member; a float; an integer of 2^53 or more; ``-0``; a
+            lone surrogate.
     """
     try:
         parsed: Json = json.loads(
@@ -79,7 +80,9 @@ def strict_json(raw: bytes) -> Json:
             parse_int=_small_int,
             parse_constant=_no_float,
         )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as bad:
+        if b"\\u" in raw:
+            compact_json(parsed)  # an escaped lone surrogate has no UTF-8 form
+    except (UnicodeError, json.JSONDecodeError, RecursionError) as bad:
         raise BadShape("the body is not UTF-8 JSON") from bad
     return parsed
 
@@ -104,8 +107,8 @@ def _no_float(text: str) -> Json:
 
 
 def _small_int(text: str) -> Json:
-    if len(text) > 17 or abs(int(text)) >= _INT_LIMIT:
-        raise BadShape(f"integers stay below 2^53, found {text[:20]}")
+    if len(text) > 17 or abs(int(text)) >= _INT_LIMIT or text == "-0":
+        raise BadShape(f"integers stay below 2^53 and zero has no sign, found {text[:20]}")
     return int(text)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -111,6 +111,7 @@ async def called(request: Request) -> Call:
 
 ServiceIn = Annotated[Service, Depends(service_of)]
 CallIn = Annotated[Call, Depends(called)]
+First = Annotated[int, Query(ge=0, lt=2**53)]
 router = APIRouter()
 
 
@@ -214,7 +215,7 @@ def get_links(call: CallIn) -> JSONResponse:
 
 
 @router.get("/v1/holder/links/{link}/batches")
-def get_batches(link: str, call: CallIn, first: int = 0) -> JSONResponse:
+def get_batches(link: str, call: CallIn, first: First = 0) -> JSONResponse:
     """Return a page of a link's batches, each with its receipt; `next` when there may be more."""
 
     def work(tx: Transaction, _: Directory) -> list[batches.Stored]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vault import accounts, journal
-from vault.directory import Directory
+from vault.directory import Directory, check_link
 from vault.encoding import read_envelope
 from vault.errors import BadShape, DifferentBytes, NotFound, TooEarly, TooLate
-from vault.messages import Attach, Link
+from vault.messages import Attach
 from vault.months import Month, add_months
 from vault.operator import Operator
 from vault.storage.database import Transaction
@@ -68,21 +68,6 @@ def attach(
     if not added:
         raise DifferentBytes("this link is attached already")  # 5
     return journal.append(tx, operator, text, caller)
-
-
-def check_link(text: str, directory: Directory, at: int) -> Link:
-    """Return a source's `cv1-link`, signed by a key of that source valid at `at`.
-
-    Raises:
-        BadJws, BadType, BadShape, UnknownKey: it is not.
-    """
-    envelope = read_envelope(text, Link.typ)
-    party, public = directory.signer(envelope.kid, "source", at)
-    envelope.verify(public)
-    answer = Link.opened(envelope)
-    if answer.source != party.id:
-        raise BadShape(f"{party.id} signed a link of {answer.source}")
-    return answer
 
 
 def links_of(tx: Transaction, account: str) -> list[LinkRow]:

@@ -10,6 +10,7 @@ In JSON, hashes and 16-byte ids are lower-case hex; keys, points, scalars and ci
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal, Self, cast
 
@@ -104,6 +105,7 @@ def _hex_text(raw: bytes) -> str:
 Id = Annotated[bytes, PlainValidator(_hex(16)), PlainSerializer(_hex_text, return_type=str)]
 Hash = Annotated[bytes, PlainValidator(_hex(32)), PlainSerializer(_hex_text, return_type=str)]
 Key = Annotated[bytes, PlainValidator(_base64(32)), PlainSerializer(b64u, return_type=str)]
+SigningPk = Annotated[bytes, PlainValidator(_point), PlainSerializer(b64u, return_type=str)]
 Sealed = Annotated[bytes, PlainValidator(_base64(None)), PlainSerializer(b64u, return_type=str)]
 ScalarText = Annotated[
     Scalar, PlainValidator(_scalar), PlainSerializer(_write_scalar, return_type=str)
@@ -113,7 +115,9 @@ CellPair = Annotated[
     Cell, PlainValidator(_cell), PlainSerializer(_write_cell, return_type=list[str])
 ]
 MonthText = Annotated[Month, BeforeValidator(_month)]
-WindowList = Annotated[Window, PlainValidator(check_window)]
+WindowList = Annotated[
+    Window, PlainValidator(check_window), PlainSerializer(list, return_type=list[str])
+]
 Unix = Annotated[int, Field(ge=0, lt=2**53)]
 PartyId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{3,64}$")]
 Jws = Annotated[str, StringConstraints(min_length=1, max_length=2**21, pattern=r"^[\w.-]+$")]
@@ -129,21 +133,30 @@ class Shape(BaseModel):
         """Return the object.
 
         Raises:
-            BadShape: not strict JSON, or members missing, unknown or out of range.
+            BadShape: not strict JSON; members missing, unknown, out of range or not in the form
+                that ``plain`` writes (1 for true, null for a member that stays away).
             BadPoint, BadScalar: a point or scalar not in its only valid form.
         """
-        strict_object(raw)
+        members = strict_object(raw)
         try:
-            return cls.model_validate_json(raw)
+            parsed = cls.model_validate_json(raw)
         except ValidationError as bad:
             # Names and kinds only: a value could be a secret.
             found = (".".join(map(str, e["loc"])) + ": " + e["type"] for e in bad.errors()[:5])
             raise BadShape(f"{cls.__name__}: {'; '.join(found)}") from None
+        if _sorted_json(parsed.plain()) != _sorted_json(members):
+            raise BadShape(f"{cls.__name__}: a member is not in its only form")
+        return parsed
 
     def plain(self) -> dict[str, Json]:
         """Return the members as JSON values; optional ones that are not set stay away."""
         dumped = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return cast("dict[str, Json]", dumped)
+
+
+def _sorted_json(members: dict[str, Json]) -> str:
+    # As text, since True == 1 in Python and pydantic takes either for Literal[True].
+    return json.dumps(members, sort_keys=True)
 
 
 class Message(Shape):
@@ -178,7 +191,7 @@ class Account(Message):
     """``cv1-account``: a vault for one holder; its key is the account."""
 
     typ: ClassVar[str] = "cv1-account"
-    pk: Key
+    pk: SigningPk
     vault: PartyId
     over14: Literal[True]
 
@@ -187,7 +200,7 @@ class LinkCode(Shape):
     """What the holder seals to a source to start a link: the only copy of k outside the root."""
 
     link: Id
-    k: Key
+    k: Key = Field(repr=False)
     rec: Key
     vault: PartyId
     nonce: Id
@@ -313,7 +326,7 @@ class Listing(Message):
     version: Annotated[int, Field(ge=1, lt=2**53)]
     prev: Hash
     expires: Unix
-    next: Key | None
+    next: SigningPk | None
     demo: bool
     zone: str
     vault: PartyId
@@ -321,6 +334,16 @@ class Listing(Message):
     releases: tuple[ReleaseEntry, ...]
     entries: tuple[Party, ...]
     knet: tuple[YearKey, ...]
+
+
+def link_info(source: str) -> bytes:
+    """Return the HPKE info of a link code."""
+    return b"cv1/link" + source.encode("ascii")
+
+
+def batch_info(link: bytes, seq: int) -> bytes:
+    """Return the HPKE info of a batch."""
+    return b"cv1/batch" + link + seq.to_bytes(4, "big")
 
 
 def cell_bytes(cells: tuple[Cell, ...]) -> bytes:

@@ -10,7 +10,7 @@ import re
 from datetime import datetime
 from enum import IntEnum
 from typing import NewType
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from vault.errors import BadShape
 
@@ -76,14 +76,30 @@ def join_window(window: Window) -> str:
     return "/".join(window)
 
 
+def zone_of(name: str) -> ZoneInfo:
+    """Return the IANA time zone of this name; raises BadShape when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as bad:
+        raise BadShape(f"there is no time zone {name[:40]!r}") from bad
+
+
+def local_time(unix: int, zone: str) -> datetime:
+    """Return the unix second as a time in the zone; raises BadShape past the year 9999."""
+    try:
+        return datetime.fromtimestamp(unix, zone_of(zone))
+    except (ValueError, OverflowError, OSError) as bad:
+        raise BadShape(f"{unix} is no unix second of the calendar") from bad
+
+
 def month_at(unix: int, zone: str) -> Month:
-    """Return the month that the unix second lies in, in the zone."""
-    return Month(datetime.fromtimestamp(unix, ZoneInfo(zone)).strftime("%Y-%m"))
+    """Return the month that the unix second lies in, in the zone; raises BadShape past 20YY."""
+    return parse_month(local_time(unix, zone).strftime("%Y-%m"))
 
 
 def month_begins(month: Month, zone: str) -> int:
     """Return the month's first unix second in the zone."""
-    moment = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=ZoneInfo(zone))
+    moment = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=zone_of(zone))
     return int(moment.timestamp())
 
 

@@ -27,7 +27,16 @@ from vault.crypto.seal import open_sealed, pad, seal
 from vault.directory import Directory
 from vault.encoding import compact_json, read_envelope, text_hash
 from vault.errors import BadCode, BadShape, Conflict, DifferentBytes, NotFound, TooEarly, Unlinked
-from vault.messages import Batch, Close, Link, LinkCode, Receipt, Record
+from vault.messages import (
+    Batch,
+    Close,
+    Link,
+    LinkCode,
+    Receipt,
+    Record,
+    batch_info,
+    link_info,
+)
 from vault.methodology.quantify import Act, Credit, quantify
 from vault.methodology.release import Release
 from vault.months import Category, Month, add_months, close_slot
@@ -90,10 +99,14 @@ class Source:
         now: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
-        """Stand on accepted `directory` and loaded `release`; clock and randomness as given."""
+        """Stand on accepted `directory` and loaded `release`; clock and randomness as given.
+
+        `on_sent` may be set: it is called after each message that the vault confirmed.
+        """
         self.identity, self.directory, self.release = identity, directory, release
         self._outbox, self._wire, self._now, self._random = outbox, wire, now, random
         self._year_keys: dict[int, bytes] = {}
+        self.on_sent: Callable[[], None] = lambda: None
 
     # Links
 
@@ -268,8 +281,10 @@ class Source:
         batches = self._outbox.unsent_batches()
         for batch in batches:
             self._send_batch(batch)
+            self.on_sent()
         for close in self._outbox.unsent_closes():
             self._send_close(close)
+            self.on_sent()
         return len(batches)
 
     def _send_batch(self, batch: BatchBook) -> None:
@@ -291,8 +306,7 @@ class Source:
 
     def _check_receipt(self, text: str, of: str) -> Receipt:
         envelope = read_envelope(text, Receipt.typ)
-        vault = self.directory.listing.vault
-        envelope.verify(self.directory.key_of(vault, envelope.kid, self._now(), self._now() + 1))
+        envelope.verify(self.directory.vault_key(envelope.kid, self._now()))
         receipt = Receipt.opened(envelope)
         if receipt.of != text_hash(of):
             raise BadShape("the vault's receipt is for another message")
@@ -319,6 +333,10 @@ class Source:
         closes = [self._freeze_close(link, month) for link in links]
         self.flush()
         return closes
+
+    def closes(self) -> list[CloseBook]:
+        """Return every close ever frozen, by link and month."""
+        return self._outbox.closes()
 
     def _freeze_close(self, link: LinkBook, month: Month) -> CloseBook:
         return self._outbox.freeze_close(
@@ -359,16 +377,6 @@ class Source:
             json.dumps(settled.grams),
             None,
         )
-
-
-def link_info(source: str) -> bytes:
-    """Return the HPKE info of a link code."""
-    return b"cv1/link" + source.encode("ascii")
-
-
-def batch_info(link: bytes, seq: int) -> bytes:
-    """Return the HPKE info of a batch."""
-    return b"cv1/batch" + link + seq.to_bytes(4, "big")
 
 
 def _link_book(asked: LinkCode, customer: str, begins: Month, now: int, text: str) -> LinkBook:

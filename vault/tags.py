@@ -25,11 +25,14 @@ def tag_of(year_key: bytes, operator: str, receipt: str) -> bytes:
         receipt: the receipt number as printed.
 
     Raises:
-        BadShape: a NUL in the receipt.
+        BadShape: a NUL or a lone surrogate in the receipt, an operator beyond ASCII.
     """
     if "\0" in receipt:
         raise BadShape("a receipt number holds no NUL")
-    text = b"cv1/tag\0" + operator.encode("ascii") + b"\0" + receipt.encode("utf-8")
+    try:
+        text = b"cv1/tag\0" + operator.encode("ascii") + b"\0" + receipt.encode("utf-8")
+    except UnicodeEncodeError as bad:
+        raise BadShape("an operator or receipt number is not text of its encoding") from bad
     return hmac.digest(year_key, text, "sha256")[:16]
 
 

@@ -11,6 +11,7 @@ The root is kept under *wraps*: a passkey's PRF output or the recovery code open
 
 from __future__ import annotations
 
+import hmac
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,6 +45,14 @@ class Secret:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret) or type(other) is not type(self):
+            return NotImplemented
+        return hmac.compare_digest(self.value, other.value)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.value))
 
 
 class Root(Secret):
@@ -182,7 +191,7 @@ def read_code(text: str) -> bytes:
         BadCode: wrong length, symbol or check symbol.
     """
     symbols = re.sub(r"[\s-]", "", text).upper()
-    symbols = symbols[:32].translate(str.maketrans("OIL", "011")) + symbols[32:]
+    symbols = symbols.translate(str.maketrans("OIL", "011"))
     if len(symbols) != 33:
         raise BadCode(f"a recovery code has 33 symbols, found {len(symbols)}")
     if any(symbol not in _CROCKFORD for symbol in symbols[:32]) or symbols[32] not in _CHECK:

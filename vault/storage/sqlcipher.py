@@ -16,7 +16,7 @@ from typing import TypeVar
 from sqlcipher3 import dbapi2
 
 from vault.crypto.keys import Secret
-from vault.errors import BadDatabase
+from vault.errors import BadDatabase, BadPlace
 from vault.storage.database import Row, Transaction, Value
 
 VERSION = 1
@@ -39,6 +39,13 @@ class _Open:
 
     def all(self, shape: type[Row], sql: str, *values: Value) -> list[Row]:
         return [shape(*found) for found in self._connection.execute(sql, values)]
+
+
+def _touch(path: Path) -> None:
+    try:
+        path.touch(mode=0o600)
+    except OSError as bad:
+        raise BadPlace(f"the database file {path.name} cannot be made or opened") from bad
 
 
 def _connect(path: Path | None, key: Secret, cache_kib: int) -> dbapi2.Connection:
@@ -79,27 +86,34 @@ class SqlCipher:
 
         Raises:
             BadDatabase: wrong key, damaged file, or one of another schema version.
+            BadPlace: the file cannot be made or opened there.
         """
         if len(key.value) != 32:
             raise BadDatabase(f"a database key has 32 bytes, found {len(key.value)}")
         if path is not None:
-            path.touch(mode=0o600)
+            _touch(path)
         self._writer = _connect(path, key, 64 * 1024)
         self._prepare(schemas)
-        self._readers: queue.LifoQueue[dbapi2.Connection] = queue.LifoQueue()
-        for _ in range(READERS if path is not None else 0):
-            self._readers.put(_connect(path, key, 8 * 1024))
+        self._readers: queue.LifoQueue[dbapi2.Connection | None] = queue.LifoQueue()
+        self._reader_count = 0 if path is None else READERS
+        for _ in range(self._reader_count):
+            reader = _connect(path, key, 8 * 1024)
+            reader.execute("PRAGMA query_only = ON")
+            self._readers.put(reader)
         self._in_memory = path is None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
     def _prepare(self, schemas: Sequence[str]) -> None:
         version = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
-            script = "".join(schemas)
+            # Each on lines of its own: a schema may end in a comment.
+            script = "\n;\n".join(schemas)
             self._writer.executescript(
-                f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {VERSION}; COMMIT"
+                f"BEGIN IMMEDIATE; {script}\n; PRAGMA user_version = {VERSION}; COMMIT"
             )
         elif version != VERSION:
             self._writer.close()
@@ -110,7 +124,11 @@ class SqlCipher:
             job()
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        """Return what the work returned, after its commit is durable."""
+        """Return what the work returned, after its commit is durable.
+
+        Raises:
+            BadDatabase: the database was closed.
+        """
         done: Future[T] = Future()
 
         def job() -> None:
@@ -119,14 +137,24 @@ class SqlCipher:
             except BaseException as error:  # noqa: BLE001 - it belongs to the caller
                 done.set_exception(error)
 
-        self._jobs.put(job)
+        with self._gate:
+            if self._closed:
+                raise BadDatabase("the database is closed")
+            self._jobs.put(job)
         return done.result()
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Return what the work returned, over one snapshot."""
+        """Return what the work returned, over one snapshot.
+
+        Raises:
+            BadDatabase: the database was closed.
+        """
         if self._in_memory:
             return self.write(work)
         connection = self._readers.get()
+        if connection is None:
+            self._readers.put(None)  # for the next one that waits
+            raise BadDatabase("the database is closed")
         try:
             return _transact(connection, "BEGIN", work)
         finally:
@@ -134,10 +162,17 @@ class SqlCipher:
 
     def close(self) -> None:
         """Finish running work and close every connection."""
-        self._jobs.put(None)
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join()
-        while not self._readers.empty():
-            self._readers.get().close()
+        for _ in range(self._reader_count):
+            reader = self._readers.get()  # waits for a reader at work
+            if reader is not None:
+                reader.close()
+        self._readers.put(None)
         self._writer.close()
 
 

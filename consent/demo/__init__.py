@@ -1,0 +1,1 @@
+"""The demonstration: real trips become sealed records, closes, consented totals and an audit."""

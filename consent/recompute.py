@@ -1,0 +1,123 @@
+"""What a holder recomputes: every batch opened, every close from its records (section 5, "Close").
+
+    batches + receipts ──► counting records ──► balance chain ──► T per category ──► cells
+
+The vault cannot do this, since it holds no key; the platform cannot, since it sees no record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from vault.chain import ZERO, digest_of, settle
+from vault.crypto.keys import OpeningKey, StreamKey
+from vault.crypto.meter import hide, masks_of
+from vault.crypto.seal import open_sealed, unpad
+from vault.encoding import read_envelope, strict_json
+from vault.errors import BadSeal, BadTotal
+from vault.messages import Batch, Close, Receipt, Record, batch_info
+from vault.methodology.release import Release
+from vault.months import Category, Grams, Milligrams, Month
+
+ReleaseOf = Callable[[str], Release]
+_RECORDS: TypeAdapter[tuple[Record, ...]] = TypeAdapter(tuple[Record, ...])
+
+
+@dataclass(frozen=True)
+class OpenedBatch:
+    """A batch as its holder reads it; `voided` are the records that an earlier receipt took."""
+
+    seq: int
+    batch: str
+    receipt: str
+    records: tuple[Record, ...]
+    voided: tuple[Record, ...]
+
+
+@dataclass(frozen=True)
+class OwnClose:
+    """A close that was recomputed: grams by category, and the milligrams carried on."""
+
+    text: str
+    month: Month
+    grams: tuple[Grams, ...]
+    balances: tuple[Milligrams, ...]
+
+
+def open_batch(key: OpeningKey, batch: str, receipt: str) -> OpenedBatch:
+    """Return a batch's records, the ones whose tag the vault had before set apart.
+
+    Raises:
+        BadSeal, BadShape: it does not open with the link's record key, or holds no records.
+    """
+    sealed = Batch.opened(read_envelope(batch, Batch.typ))
+    plain = unpad(open_sealed((key,), sealed.sealed, batch_info(sealed.link, sealed.seq)))
+    strict_json(plain)
+    try:
+        records = _RECORDS.validate_json(plain)
+    except ValidationError as bad:
+        raise BadSeal("the batch opens, but does not hold records") from bad
+    taken = Receipt.opened(read_envelope(receipt, Receipt.typ)).taken or ()
+    if max(taken, default=0) >= len(sealed.tags):
+        raise BadSeal("the receipt names a tag that the batch does not have")
+    void = {sealed.tags[position] for position in taken}
+    return OpenedBatch(
+        sealed.seq,
+        batch,
+        receipt,
+        tuple(record for record in records if record.tag not in void),
+        tuple(record for record in records if record.tag in void),
+    )
+
+
+def check_closes(
+    key: StreamKey, release_of: ReleaseOf, batches: list[OpenedBatch], closes: Iterable[str]
+) -> list[OwnClose]:
+    """Return every close of a link, recomputed from the records.
+
+    1. months rise. 2. the digest is over the batches and receipts since the close before. 3. the
+    balance chain. 4. T·g + rho·h = C and c − mask = T for all seven categories.
+
+    Args:
+        key: the link's stream secret.
+        release_of: gives a methodology release by the id that a record or close names.
+        batches: every batch of the link, opened, by sequence number.
+        closes: the link's closes as compact JWS, by month.
+
+    Raises:
+        BadTotal: a close does not say what its records add up to; its month is named.
+    """
+    found: list[OwnClose] = []
+    after = -1
+    for text in closes:
+        close = Close.opened(read_envelope(text, Close.typ))
+        before = found[-1].balances if found else ZERO
+        if found and close.month <= found[-1].month:
+            raise BadTotal(f"the close of {close.month} is out of order")  # 1
+        covered = [batch for batch in batches if after < batch.seq <= close.upto]
+        if digest_of((b.batch, b.receipt) for b in covered) != close.batches:  # 2
+            raise BadTotal(f"the close of {close.month} is not over the batches shown here")
+        cap = release_of(close.methodology).cap
+        settled = settle(before, sums_of(covered, release_of), cap)  # 3
+        _check_cells(key, close, settled.grams)  # 4
+        found.append(OwnClose(text, close.month, settled.grams, settled.balances))
+        after = close.upto
+    return found
+
+
+def sums_of(batches: Iterable[OpenedBatch], release_of: ReleaseOf) -> dict[int, int]:
+    """Return the milligrams of counting records by category number."""
+    sums: dict[int, int] = {}
+    for record in (record for batch in batches for record in batch.records):
+        category = release_of(record.release).category(record.behaviour)
+        sums[category] = sums.get(category, 0) + record.mg
+    return sums
+
+
+def _check_cells(key: StreamKey, close: Close, grams: tuple[Grams, ...]) -> None:
+    for category, total, cell in zip(Category, grams, close.cells, strict=True):
+        if hide(total, masks_of(key, category, close.month)) != cell:
+            raise BadTotal(f"the close of {close.month} is not the sum of its records")

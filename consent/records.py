@@ -1,0 +1,68 @@
+"""A holder's own records: fetched from the vault, opened and recomputed on this side.
+
+own = open_link(wire, root, link, "bike.example", release_of)
+add_closes([own], cells, scope)      the figure that a token over these cells uncovers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from consent.messages import LinkMonths
+from consent.recompute import OpenedBatch, OwnClose, ReleaseOf, check_closes, open_batch
+from vault.crypto.keys import Root, record_key, stream_key
+from vault.errors import BadTotal
+from vault.months import Category, Grams
+from vault.wire import Wire, objects_of, text_of
+
+
+@dataclass(frozen=True)
+class OwnLink:
+    """What one link holds, opened and recomputed."""
+
+    link: bytes
+    source: str
+    batches: list[OpenedBatch]
+    closes: list[OwnClose]
+
+
+def open_link(wire: Wire, root: Root, link: bytes, source: str, release_of: ReleaseOf) -> OwnLink:
+    """Return a link's records, and its closes recomputed from them.
+
+    Raises:
+        BadSeal, BadTotal: a batch does not open, is missing, or a close is not their sum.
+    """
+    batches = _fetch_batches(wire, root, link)
+    listed = wire.get(f"/v1/holder/links/{link.hex()}/closes").body
+    texts = [text_of(item, "close") for item in objects_of(listed, "closes")]
+    closes = check_closes(stream_key(root, link), release_of, batches, texts)
+    return OwnLink(link, source, batches, closes)
+
+
+def add_closes(
+    links: Iterable[OwnLink], cells: Iterable[LinkMonths], scope: tuple[Category, ...]
+) -> Grams:
+    """Return the grams of cells × categories.
+
+    Raises:
+        BadTotal: a close of them is not there yet.
+    """
+    closes = {(own.link, close.month): close for own in links for close in own.closes}
+    wanted = [(cell.link, month) for cell in cells for month in cell.months]
+    if not set(wanted) <= closes.keys():
+        raise BadTotal("a close of this window is not there yet")
+    return Grams(sum(closes[cell].grams[c - 1] for cell in wanted for c in scope))
+
+
+def _fetch_batches(wire: Wire, root: Root, link: bytes) -> list[OpenedBatch]:
+    key = record_key(root, link)
+    opened: list[OpenedBatch] = []
+    while True:
+        page = wire.get(f"/v1/holder/links/{link.hex()}/batches?first={len(opened)}").body
+        items = objects_of(page, "batches")
+        opened += [open_batch(key, text_of(i, "batch"), text_of(i, "receipt")) for i in items]
+        if [batch.seq for batch in opened] != list(range(len(opened))):
+            raise BadTotal("the vault does not show every batch of this link in order")
+        if page.get("next") is None or not items:
+            return opened

@@ -1,0 +1,105 @@
+"""The holder's state: what a vault's app must remember, sealed at the vault (protocol section 4).
+
+    {"links":{"01…":{"source":"bike.example","from":"2026-01"}},"orgs":["bank.example"],
+     "minted":[{"grant":"0f…","org":"bank.example","categories":[4],"window":["2026-01"],"cells":…}]}
+
+A window is in the state before it is sealed. Two devices merge by key; for one atom (organisation,
+category, month) the stored entry wins, so that both make one and the same token.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+from pydantic import Field
+
+from consent.messages import CellList
+from vault.encoding import compact_json
+from vault.errors import AtomUsed
+from vault.messages import Id, MonthText, PartyId, Shape, WindowList
+from vault.months import Month, Window, join_window
+
+Atom = tuple[str, int, Month]
+
+
+class KnownLink(Shape):
+    """A link ever attached: its source and first month."""
+
+    source: PartyId
+    begins: MonthText = Field(alias="from")
+
+
+class Minted(Shape):
+    """One window of one grant, with the cells its token covers."""
+
+    grant: Id
+    org: PartyId
+    categories: tuple[int, ...]
+    window: WindowList
+    cells: CellList
+
+    @property
+    def atoms(self) -> set[Atom]:
+        """What the window uses up, also in months without a cell."""
+        return {(self.org, c, month) for c, month in product(self.categories, self.window)}
+
+
+class HolderState(Shape):
+    """Everything that is remembered; each change makes a new one."""
+
+    links: dict[str, KnownLink]
+    orgs: tuple[PartyId, ...]
+    minted: tuple[Minted, ...]
+
+    def with_link(self, link: bytes, known: KnownLink) -> HolderState:
+        """Return the state that also knows a link (16 bytes)."""
+        return self.model_copy(update={"links": {**self.links, link.hex(): known}})
+
+    def with_org(self, org: str) -> HolderState:
+        """Return the state that also knows an organisation a consent key was bound for."""
+        return self.model_copy(update={"orgs": tuple(sorted({*self.orgs, org}))})
+
+    def with_minted(self, entry: Minted) -> HolderState:
+        """Return the state that also holds a window; one it holds already stays as it is.
+
+        Raises:
+            AtomUsed: the organisation already has a window over part of it (the guard).
+        """
+        if self.minted_for(entry.grant, entry.window):
+            return self
+        used = self._used() & entry.atoms
+        if used:
+            org, category, month = min(used)
+            raise AtomUsed(f"{org} already has a window with category {category} in {month}")
+        return self.model_copy(update={"minted": (*self.minted, entry)})
+
+    def minted_for(self, grant: bytes, window: Window) -> Minted | None:
+        """Return the entry of a grant's window."""
+        wanted = (grant, join_window(window))
+        return next((m for m in self.minted if (m.grant, join_window(m.window)) == wanted), None)
+
+    def write(self) -> bytes:
+        """Return the state's bytes, to be sealed."""
+        return compact_json(self.plain())
+
+    def _used(self) -> set[Atom]:
+        return {atom for entry in self.minted for atom in entry.atoms}
+
+
+EMPTY = HolderState(links={}, orgs=(), minted=())
+
+
+def merge(mine: HolderState, stored: HolderState) -> HolderState:
+    """Return the union of two devices' states; of windows that overlap, the stored one stays."""
+    merged = stored.model_copy(
+        update={
+            "links": {**mine.links, **stored.links},
+            "orgs": tuple(sorted({*mine.orgs, *stored.orgs})),
+        }
+    )
+    for entry in mine.minted:
+        try:
+            merged = merged.with_minted(entry)
+        except AtomUsed:
+            continue
+    return merged

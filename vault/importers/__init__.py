@@ -1,0 +1,1 @@
+"""Importers: real exports become trips, sessions and readings, row by row (docs/methodology.md)."""

@@ -1,0 +1,1 @@
+"""The methodology: one act gives the same milligrams everywhere (docs/methodology.md)."""
