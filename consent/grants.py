@@ -66,7 +66,7 @@ def bind(
     if message.org not in {party.org for party in directory.listing.entries}:
         raise UnknownKey(f"the directory lists no organisation {message.org}")  # 3
     added = tx.run(
-        "INSERT OR IGNORE INTO binds (account, org, pk, text) VALUES (?, ?, ?, ?)",
+        "INSERT INTO binds (account, org, pk, text) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         caller,
         message.org,
         message.pk,
@@ -114,8 +114,8 @@ def give(
     if grant.until <= operator.now():
         raise Expired("until has passed already")  # 4
     added = tx.run(
-        "INSERT OR IGNORE INTO grants (grant_id, account, org, platform, until, text)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO grants (grant_id, account, org, platform, until, text)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         grant.grant,
         caller,
         grant.org,

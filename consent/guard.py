@@ -118,8 +118,8 @@ def _use_atoms(tx: Transaction, row: GrantRow, token: Token) -> None:
     # All months of a window count, also those without a cell.
     for category, month in product(row.grant.categories, token.window):
         added = tx.run(
-            "INSERT OR IGNORE INTO atoms (account, org, category, month, grant_id)"
-            " VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO atoms (account, org, category, month, grant_id)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             row.account,
             row.org,
             category,

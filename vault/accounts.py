@@ -53,7 +53,9 @@ def create(tx: Transaction, operator: Operator, caller: str, text: str) -> bytes
     stored = tx.one(_Text, "SELECT text FROM accounts WHERE account = ?", caller)
     if stored and stored.text != text:
         raise DifferentBytes("this account exists")
-    tx.run("INSERT OR IGNORE INTO accounts (account, text) VALUES (?, ?)", caller, text)
+    tx.run(
+        "INSERT INTO accounts (account, text) VALUES (?, ?) ON CONFLICT DO NOTHING", caller, text
+    )
     return journal.append(tx, operator, text, caller)
 
 
@@ -85,7 +87,10 @@ def put_wrap(tx: Transaction, account: str, wrap: bytes, blob: bytes) -> None:
     if stored and stored != (account, blob):
         raise DifferentBytes("another wrap stands under this id")
     tx.run(
-        "INSERT OR IGNORE INTO wraps (wrap, account, blob) VALUES (?, ?, ?)", wrap, account, blob
+        "INSERT INTO wraps (wrap, account, blob) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        wrap,
+        account,
+        blob,
     )
 
 

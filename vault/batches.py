@@ -13,7 +13,7 @@ from vault import links
 from vault.crypto.seal import LARGEST, OVERHEAD, SMALLEST
 from vault.directory import Directory
 from vault.encoding import read_envelope, text_hash
-from vault.errors import BadShape, DifferentBytes, Gap, NotFound
+from vault.errors import BadShape, DifferentBytes, Gap
 from vault.messages import Batch, Receipt
 from vault.operator import Operator
 from vault.storage.database import Transaction
@@ -39,29 +39,27 @@ def deposit(
 ) -> str:
     """Store a batch; return the `cv1-receipt`, the same one for the same bytes.
 
-    1. signed by a key of the link's source, valid now. 2. the link is the source's. 3. the sealed
-    text has the size of a padding bucket, the tags come in eights, each once. 4. the same bytes:
-    the stored receipt; other bytes: refused. 5. the next sequence number.
+    1. the link is the calling source's. 2. the same bytes: the stored receipt, also after the key
+    that signed them has ended. 3. signed by a key of this source, valid now. 4. the sealed text has
+    the size of a padding bucket, the tags come in eights, each once. 5. other bytes under a stored
+    number are refused. 6. the next sequence number.
 
     Raises:
         UnknownKey, BadJws, BadType, BadShape, NotFound, DifferentBytes, Gap: a check fails.
     """
     envelope = read_envelope(text, Batch.typ)
-    party, public = directory.signer(envelope.kid, "source", operator.now())
-    envelope.verify(public)  # 1
-    if party.id != source:
-        raise NotFound("no such link of yours")
     message = Batch.opened(envelope)
-    links.source_link(tx, message.link, source)  # 2
-    check_sizes(message)  # 3
+    links.source_link(tx, message.link, source)  # 1
     stored = tx.one(Stored, f"{_STORED} AND seq = ?", message.link, message.seq)
-    if stored and stored.text != text:
-        raise DifferentBytes(f"batch {message.seq} of this link is stored with other bytes")
+    if stored and stored.text == text:
+        return stored.receipt  # 2
+    directory.verify_party(envelope, source, operator.now())  # 3
+    check_sizes(message)  # 4
     if stored:
-        return stored.receipt  # 4
+        raise DifferentBytes(f"batch {message.seq} of this link is stored with other bytes")  # 5
     expected = next_seq(tx, message.link)
     if message.seq != expected:
-        raise Gap(f"wanted batch {expected} of this link, found {message.seq}")  # 5
+        raise Gap(f"wanted batch {expected} of this link, found {message.seq}")  # 6
     taken = _take_tags(tx, message.tags, operator.now())
     receipt = Receipt(iat=operator.now(), of=text_hash(text), taken=taken).signed(operator.key)
     tx.run(
@@ -96,5 +94,8 @@ def batches_of(tx: Transaction, link: bytes, first: int, count: int) -> list[Sto
 
 
 def _take_tags(tx: Transaction, tags: tuple[bytes, ...], at: int) -> tuple[int, ...]:
-    added = [tx.run("INSERT OR IGNORE INTO tags (tag, at) VALUES (?, ?)", tag, at) for tag in tags]
+    added = [
+        tx.run("INSERT INTO tags (tag, at) VALUES (?, ?) ON CONFLICT DO NOTHING", tag, at)
+        for tag in tags
+    ]
     return tuple(position for position, new in enumerate(added) if not new)

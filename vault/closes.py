@@ -13,7 +13,7 @@ from vault.batches import next_seq
 from vault.chain import digest_of
 from vault.directory import Directory
 from vault.encoding import read_envelope, text_hash
-from vault.errors import BadShape, DifferentBytes, NotFound, TooEarly, TooLate, UnknownKey
+from vault.errors import BadShape, DifferentBytes, NotFound, TooEarly, TooLate
 from vault.messages import Close, Receipt, cell_bytes
 from vault.months import Month, close_slot
 from vault.operator import Operator
@@ -53,32 +53,35 @@ def deposit(
 ) -> Taken:
     """Store a close; return the receipt, the same one for the same bytes.
 
-    1. signed by a key of the link's source, valid now; canonical c and valid C (its shape).
-    2. the link is the source's. 3. the same bytes: the stored receipt; other bytes: kept as
-    evidence, the caller answers different-bytes. 4. the month's slot, by the vault's clock.
-    5. months rise, from the link's `from`. 6. the release in force. 7. `upto` and the digest over
-    the batches and receipts since the close before.
+    1. canonical c and valid C (its shape); the link is the calling source's. 2. the same bytes: the
+    stored receipt, also after the key that signed them has ended. 3. signed by a key of this
+    source, valid now. 4. other bytes for a closed month: kept as evidence, the caller answers
+    different-bytes. 5. the month's slot, by the vault's clock. 6. months rise, from the link's
+    `from`. 7. the release in force. 8. `upto` and the digest over the batches and receipts since
+    the close before.
 
     Raises:
         UnknownKey, BadJws, BadType, BadShape, BadPoint, BadScalar, NotFound, TooEarly, TooLate:
         a check fails, and nothing is stored.
     """
-    message = _open(text, operator, directory, source)  # 1
-    row = links.source_link(tx, message.link, source)  # 2
+    envelope = read_envelope(text, Close.typ)
+    message = Close.opened(envelope)
+    row = links.source_link(tx, message.link, source)  # 1
     stored = close_of(tx, message.link, message.month)
-    if stored:  # 3
-        differs = stored.text != text
-        if differs:
-            _keep_evidence(tx, message, text)
-        return Taken(stored.receipt, stored.hash, differs)
-    check_slot(message.month, directory.listing.zone, operator.now())  # 4
+    if stored and stored.text == text:
+        return Taken(stored.receipt, stored.hash, differs=False)  # 2
+    directory.verify_party(envelope, source, operator.now())  # 3
+    if stored:
+        _keep_evidence(tx, message, text)
+        return Taken(stored.receipt, stored.hash, differs=True)  # 4
+    check_slot(message.month, directory.listing.zone, operator.now())  # 5
     previous = last_close(tx, message.link)
     if message.month < row.begins or (previous and message.month <= previous.month):
         raise BadShape(
             f"closes of a link rise by month from {row.begins}, found {message.month}"
         )  # 5
-    check_release(message, directory)  # 6
-    _check_digest(tx, message, previous.upto if previous else -1)  # 7
+    check_release(message, directory)  # 7
+    _check_digest(tx, message, previous.upto if previous else -1)  # 8
     receipt = Receipt(iat=operator.now(), of=text_hash(text)).signed(operator.key)
     tx.run(
         "INSERT INTO closes (link, month, hash, text, receipt, upto, cells)"
@@ -138,15 +141,6 @@ def closes_of(tx: Transaction, link: bytes) -> list[Stored]:
     return tx.all(Stored, f"{_STORED} ORDER BY month", link)
 
 
-def _open(text: str, operator: Operator, directory: Directory, source: str) -> Close:
-    envelope = read_envelope(text, Close.typ)
-    party, public = directory.signer(envelope.kid, "source", operator.now())
-    envelope.verify(public)
-    if party.id != source:
-        raise UnknownKey("a close is posted by the source that signed it")
-    return Close.opened(envelope)
-
-
 def _check_digest(tx: Transaction, message: Close, before: int) -> None:
     known = next_seq(tx, message.link) - 1
     if not before <= message.upto <= known:
@@ -164,7 +158,7 @@ def _check_digest(tx: Transaction, message: Close, before: int) -> None:
 
 def _keep_evidence(tx: Transaction, message: Close, text: str) -> None:
     tx.run(
-        "INSERT OR IGNORE INTO evidence (link, month, text) VALUES (?, ?, ?)",
+        "INSERT INTO evidence (link, month, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         message.link,
         message.month,
         text,

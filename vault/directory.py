@@ -16,7 +16,7 @@ from hashlib import sha256
 from vault.crypto.commit import check_point
 from vault.crypto.keys import OpeningKey
 from vault.crypto.seal import open_sealed
-from vault.encoding import read_envelope, text_hash, thumbprint
+from vault.encoding import Envelope, read_envelope, text_hash, thumbprint
 from vault.errors import BadDirectory, BadInput, BadShape, NotFound, UnknownKey
 from vault.messages import KeyTime, Link, Listing, Party, ReleaseEntry
 from vault.months import Month, month_at, zone_of
@@ -74,6 +74,17 @@ class Directory:
         if key.begins >= end or key.until <= begin:
             raise UnknownKey(f"the key {kid} of {party.id} is not valid then")
         return party, key.pk
+
+    def verify_party(self, envelope: Envelope, party_id: str, at: int) -> None:
+        """Return when a key of the source `party_id`, valid at `at`, signed the envelope.
+
+        Raises:
+            UnknownKey: another party's key, or one not valid then. BadJws: the signature is bad.
+        """
+        party, public = self.signer(envelope.kid, "source", at)
+        if party.id != party_id:
+            raise UnknownKey(f"{party.id} signed a message that {party_id} posts")
+        envelope.verify(public)
 
     def vault_key(self, kid: str, at: int) -> bytes:
         """Return this vault's key that `kid` names at unix second `at`; raises UnknownKey."""

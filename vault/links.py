@@ -58,7 +58,8 @@ def attach(
     if answer.begins < add_months(running, -1):
         raise TooLate(f"the link began in {answer.begins}, it is {running}: ask for a new one")  # 4
     added = tx.run(
-        "INSERT OR IGNORE INTO links (link, account, source, begins, text) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO links (link, account, source, begins, text) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
         message.link,
         caller,
         answer.source,

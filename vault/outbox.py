@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from vault.books import ActBook, BatchBook, Chain, CloseBook, Frozen, LinkBook, Sum
 from vault.crypto.keys import Secret
+from vault.crypto.seal import LARGEST
 from vault.months import Month
 from vault.storage.database import Row, Transaction, Value
 from vault.storage.sqlcipher import SqlCipher
@@ -67,7 +69,9 @@ class Outbox:
             found = tx.one(_Nonce, "SELECT customer, until FROM nonces WHERE nonce = ?", nonce)
             if found is None or found.customer != book.customer or found.until <= now:
                 return False
-            added = tx.run("INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *book)
+            added = tx.run(
+                "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", *book
+            )
             if added:
                 tx.run("DELETE FROM nonces WHERE nonce = ?", nonce)
             return bool(added)
@@ -90,8 +94,8 @@ class Outbox:
     def add_acts(self, acts: list[ActBook]) -> list[bool]:
         """Book acts in one transaction; False for one whose receipt is booked already."""
         sql = (
-            "INSERT OR IGNORE INTO acts (act, link, month, operator, receipt, category, mg, tag,"
-            " record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO acts (act, link, month, operator, receipt, category, mg, tag,"
+            " record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         )
         return self.write(lambda tx: [tx.run(sql, *act) > 0 for act in acts])
 
@@ -146,22 +150,24 @@ class Outbox:
 
     def freeze_batch(
         self, link: bytes, month: Month, most: int, compose: Callable[[int, list[ActBook]], Frozen]
-    ) -> int:
-        """Freeze the next batch of a booking month; return how many acts went into it.
+    ) -> bool:
+        """Freeze the next batch of a booking month; return whether acts of it are left.
 
-        `compose` gets the sequence number and up to `most` acts, and returns text and tags; it runs
-        inside the transaction, so that text, sequence number and acts are kept together or not.
+        `compose` gets the sequence number and the acts that fit (up to `most`, and 1 MiB), and
+        returns text and tags; it runs inside the transaction, so that text, sequence number and
+        acts are kept together or not.
         """
 
-        def work(tx: Transaction) -> int:
-            acts = tx.all(
+        def work(tx: Transaction) -> bool:
+            waiting = tx.all(
                 ActBook,
                 "SELECT act, link, month, operator, receipt, category, mg, tag, record FROM acts"
                 " WHERE link = ? AND month = ? AND seq IS NULL ORDER BY act LIMIT ?",
                 link,
                 month,
-                most,
+                most + 1,
             )
+            acts = _fitting(waiting[:most])
             last = tx.one(
                 _Seq, "SELECT seq FROM batches WHERE link = ? ORDER BY seq DESC LIMIT 1", link
             )
@@ -176,7 +182,7 @@ class Outbox:
                     place[act.tag],
                     act.act,
                 )
-            return len(acts)
+            return len(acts) < len(waiting)
 
         return self.write(work)
 
@@ -219,3 +225,10 @@ class Outbox:
             return close
 
         return self.write(work)
+
+
+def _fitting(acts: list[ActBook]) -> list[ActBook]:
+    """Return the first acts whose records, as one JSON list, still fit a padded batch."""
+    room = LARGEST - len("[]") - 4
+    ends = accumulate(len(act.record) + 1 for act in acts)
+    return [act for act, end in zip(acts, ends, strict=True) if end <= room]

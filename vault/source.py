@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +27,17 @@ from vault.crypto.meter import hide, masks_of
 from vault.crypto.seal import open_sealed, pad, seal
 from vault.directory import Directory
 from vault.encoding import compact_json, read_envelope, text_hash
-from vault.errors import BadCode, BadShape, Conflict, DifferentBytes, NotFound, TooEarly, Unlinked
+from vault.errors import (
+    BadCode,
+    BadShape,
+    Conflict,
+    DifferentBytes,
+    NotFound,
+    TooEarly,
+    Unlinked,
+    Unreachable,
+    VaultError,
+)
 from vault.messages import (
     Batch,
     Close,
@@ -48,6 +59,7 @@ if TYPE_CHECKING:
 
 NONCE_LIFE = 600
 BATCH_ACTS = 1024
+RECORD_LIMIT = 1 << 16
 OLDEST_MONTHS = 12
 Outcome = Literal["booked", "doubled", "before-link", "too-old"]
 
@@ -170,6 +182,10 @@ class Source:
         """Book acts for a customer's link in the running month; one result per booking, in order.
 
         Acts before the link, or older than 12 months, are not booked; a receipt is booked once.
+
+        Raises:
+            NotFound: the customer has no active link.
+            BadShape: a booking of an operator that this source may not book for, or too large.
         """
         link = self._outbox.link_of(customer)
         if link is None:
@@ -177,6 +193,7 @@ class Source:
         month = self.directory.month_at(self._now())
         results, rows = [], []
         for booking in bookings:
+            self._check_operator(booking.operator)
             credit = quantify(booking.act, self.release)
             outcome = self._outcome(booking, link, month)
             results.append(Booked(outcome, credit))
@@ -187,6 +204,15 @@ class Source:
             Booked("doubled", r.credit) if r.outcome == "booked" and not next(added) else r
             for r in results
         ]
+
+    def _check_operator(self, operator: str) -> None:
+        # One act is booked by one party: its operator of record, or who may book for it.
+        if operator not in self._operators:
+            raise BadShape(f"{self.identity.id} may not book for {operator}")
+
+    @property
+    def _operators(self) -> tuple[str, ...]:
+        return (self.identity.id, *(self.directory.party(self.identity.id).books_for or ()))
 
     def _outcome(self, booking: Booking, link: LinkBook, month: Month) -> Outcome:
         if booking.act.start < link.since:
@@ -213,6 +239,9 @@ class Source:
             reason=credit.reason,
             detail={"region": act.region, **booking.detail},
         )
+        text = compact_json(record.plain())
+        if len(text) > RECORD_LIMIT:
+            raise BadShape(f"a record holds at most {RECORD_LIMIT} bytes, found {len(text)}")
         return ActBook(
             name,
             link.link,
@@ -222,7 +251,7 @@ class Source:
             self.release.category(credit.behaviour),
             credit.mg,
             tag,
-            compact_json(record.plain()),
+            text,
         )
 
     def _tag(self, booking: Booking) -> bytes:
@@ -240,7 +269,7 @@ class Source:
     def send_batches(self) -> int:
         """Freeze one batch per attached link for the running month, even an empty one; send all.
 
-        Returns how many batches the vault confirmed. Call it by the cadence of the directory, at a
+        Returns how many batches were waiting. Call it by the cadence of the directory, at a
         time unrelated to the acts.
 
         Raises:
@@ -250,14 +279,14 @@ class Source:
         running = self.directory.month_at(self._now())
         for link in self._outbox.links("attached"):
             self._freeze_earlier(link, add_months(running, -1))
-            while self._freeze_batch(link, running) == BATCH_ACTS:
+            while self._freeze_batch(link, running):
                 pass
         return self.flush()
 
     def _freeze_earlier(self, link: LinkBook, month: Month) -> None:
         # No batch mixes booking months, and sequence numbers rise with them.
         for earlier in self._outbox.months_to_freeze(link.link, month):
-            while self._freeze_batch(link, earlier) == BATCH_ACTS:
+            while self._freeze_batch(link, earlier):
                 pass
 
     def _freeze_batch(self, link: LinkBook, month: Month) -> int:
@@ -273,19 +302,40 @@ class Source:
     def flush(self) -> int:
         """Send everything frozen and unconfirmed, the same bytes as ever; return how many batches.
 
+        What is refused for one link holds up no other: the first refusal is raised at the end.
+
         Raises:
             Unreachable: the vault did not answer; nothing is lost.
             DifferentBytes: the vault holds other bytes; the link is stopped, never closed again.
             Unlinked: the link has ended; it is stopped.
         """
-        batches = self._outbox.unsent_batches()
-        for batch in batches:
-            self._send_batch(batch)
-            self.on_sent()
+        waiting = len(self._outbox.unsent_batches())
+        refused = self._deliver()
+        if refused:
+            raise next(iter(refused.values()))
+        return waiting
+
+    def _deliver(self) -> dict[bytes, VaultError]:
+        """Send what waits, batches before closes; return by link what was refused."""
+        refused: dict[bytes, VaultError] = {}
+
+        def attempt(link: bytes, send: Callable[[], None]) -> None:
+            if link in refused:
+                return  # its messages go in order, or not at all
+            try:
+                send()
+            except Unreachable:
+                raise
+            except VaultError as error:
+                refused[link] = error
+            else:
+                self.on_sent()
+
+        for batch in self._outbox.unsent_batches():
+            attempt(batch.link, partial(self._send_batch, batch))
         for close in self._outbox.unsent_closes():
-            self._send_close(close)
-            self.on_sent()
-        return len(batches)
+            attempt(close.link, partial(self._send_close, close))
+        return refused
 
     def _send_batch(self, batch: BatchBook) -> None:
         receipt = self._post("/v1/batches", batch.link, batch.text)
@@ -329,9 +379,11 @@ class Source:
         links = [link for link in self._outbox.links("attached") if link.begins <= month]
         for link in links:
             self._freeze_earlier(link, month)
-        self.flush()
-        closes = [self._freeze_close(link, month) for link in links]
-        self.flush()
+        refused = self._deliver()
+        closes = [self._freeze_close(link, month) for link in links if link.link not in refused]
+        refused = self._deliver() or refused
+        if refused:
+            raise next(iter(refused.values()))
         return closes
 
     def closes(self) -> list[CloseBook]:

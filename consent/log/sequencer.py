@@ -124,7 +124,6 @@ class Sequencer:
     def _begin(self, tx: Transaction) -> _Head:
         head = _stored_head(tx)
         if head is None:
-            _check_new(tx)
             head = self._signed(0, merkle.EMPTY_ROOT)
             insert = "INSERT INTO log_head (one, size, root, checkpoint) VALUES (1, ?, ?, ?)"
             tx.run(insert, *head)
@@ -205,13 +204,6 @@ def _head(tx: Transaction) -> _Head:
     if head is None:
         raise BadDatabase("the log has no head")
     return head
-
-
-def _check_new(tx: Transaction) -> None:
-    if _count(tx, "SELECT count(*) FROM log_tile") or _count(
-        tx, "SELECT count(*) FROM journal WHERE position IS NOT NULL"
-    ):
-        raise BadDatabase("the log has entries but no head")
 
 
 def _count(tx: Transaction, sql: str, *values: int) -> int:

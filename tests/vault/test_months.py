@@ -22,7 +22,7 @@ from vault.months import (
 
 ZONES = ["Asia/Shanghai", "UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Kiritimati"]
 months = st.integers(0, 100 * 12 - 1).map(lambda i: Month(f"{2000 + i // 12}-{i % 12 + 1:02d}"))
-inner = st.integers(24, 98 * 12).map(lambda i: Month(f"{2000 + i // 12}-{i % 12 + 1:02d}"))
+inner = st.integers(5 * 12, 92 * 12).map(lambda i: Month(f"{2000 + i // 12}-{i % 12 + 1:02d}"))
 
 
 @given(months)
@@ -41,9 +41,8 @@ def test_other_text_is_no_month(text: str) -> None:
 
 @given(inner, st.integers(-24, 12), st.integers(-24, 12))
 def test_months_add_up(month: Month, left: int, right: int) -> None:
-    if "2002" <= month < "2097":
-        assert add_months(add_months(month, left), right) == add_months(month, left + right)
-        assert add_months(month, 0) == month
+    assert add_months(add_months(month, left), right) == add_months(month, left + right)
+    assert add_months(month, 0) == month
 
 
 def test_months_after_the_century_are_refused() -> None:
@@ -55,11 +54,10 @@ def test_months_after_the_century_are_refused() -> None:
 
 @given(inner, st.sampled_from([1, 3, 12]), st.integers(1, 5))
 def test_windows_cut_the_span_without_gap_or_overlap(first: Month, step: int, count: int) -> None:
-    if first < "2094":
-        last = add_months(first, step * count - 1)
-        windows = windows_of(first, last, step)
-        assert [len(window) for window in windows] == [step] * count
-        assert tuple(month for window in windows for month in window) == months_from(first, last)
+    last = add_months(first, step * count - 1)
+    windows = windows_of(first, last, step)
+    assert [len(window) for window in windows] == [step] * count
+    assert tuple(month for window in windows for month in window) == months_from(first, last)
 
 
 @pytest.mark.parametrize(

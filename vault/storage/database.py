@@ -20,7 +20,7 @@ class Transaction(Protocol):
     """One open transaction; every statement sees what the ones before it did."""
 
     def run(self, sql: str, *values: Value) -> int:
-        """Return how many rows the statement changed; an existing key changes none (OR IGNORE)."""
+        """Return how many rows the statement changed; ON CONFLICT DO NOTHING changes none."""
         ...
 
     def one(self, shape: type[Row], sql: str, *values: Value) -> Row | None:
