@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from consent import http as consent_http
 from consent.log.sequencer import Sequencer
@@ -23,6 +25,9 @@ from vault.errors import BadPlace
 from vault.operator import Operator
 from vault.storage.database import Database
 from vault.storage.sqlcipher import SqlCipher
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 Clock = Callable[[], int]
 
@@ -55,6 +60,32 @@ def open_database(place: Place) -> Database:
     return SqlCipher(place.database, place.database_key, schemas())
 
 
+class OpenToPages(CORSMiddleware):
+    """CORS on /v1 and /log, for every answer there.
+
+    A page that the holder's own machine serves, or an auditor's list, is another origin. Nothing
+    here goes by cookies, so any page may ask; what it may see hangs on the keys it holds.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer preflights, and let pages of other origins read the other answers."""
+        if scope["type"] == "http" and scope["path"].startswith(("/v1/", "/log/")):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def _open_to_pages(app: FastAPI) -> None:
+    app.add_middleware(
+        OpenToPages,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["DPoP", "Content-Type", "If-Match"],
+        expose_headers=["ETag", "Date", "Retry-After"],
+        max_age=7200,
+    )
+
+
 def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_clock) -> FastAPI:
     """Return the application over an open database, which it closes when it ends.
 
@@ -76,7 +107,13 @@ def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_cl
         yield
         database.close()
 
-    app = FastAPI(title="Carbon Vault", lifespan=life, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Carbon Vault",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # there is no such route: so it says, in the one form of a 404
+    )
     app.state.log = log
     app.state.service = vault_http.Service(
         database, operator, settings.url, log.prove, wall, Seen(wall())
@@ -84,4 +121,5 @@ def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_cl
     app.include_router(vault_http.router)
     app.include_router(consent_http.router)
     vault_http.answer_problems(app)
+    _open_to_pages(app)
     return app

@@ -10,20 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter, ValidationError
-
 from vault.chain import ZERO, digest_of, settle
 from vault.crypto.keys import OpeningKey, StreamKey
 from vault.crypto.meter import hide, masks_of
 from vault.crypto.seal import open_sealed, unpad
-from vault.encoding import read_envelope, strict_json
+from vault.encoding import compact_json, read_envelope, strict_json
 from vault.errors import BadSeal, BadTotal
 from vault.messages import Batch, Close, Receipt, Record, batch_info
 from vault.methodology.release import Release
 from vault.months import Category, Grams, Milligrams, Month
 
 ReleaseOf = Callable[[str], Release]
-_RECORDS: TypeAdapter[tuple[Record, ...]] = TypeAdapter(tuple[Record, ...])
 
 
 @dataclass(frozen=True)
@@ -55,11 +52,10 @@ def open_batch(key: OpeningKey, batch: str, receipt: str) -> OpenedBatch:
     """
     sealed = Batch.opened(read_envelope(batch, Batch.typ))
     plain = unpad(open_sealed((key,), sealed.sealed, batch_info(sealed.link, sealed.seq)))
-    strict_json(plain)
-    try:
-        records = _RECORDS.validate_json(plain)
-    except ValidationError as bad:
-        raise BadSeal("the batch opens, but does not hold records") from bad
+    listed = strict_json(plain)
+    if not isinstance(listed, list):
+        raise BadSeal("the batch opens, but does not hold a list of records")
+    records = [Record.parse(compact_json(item)) for item in listed]
     taken = Receipt.opened(read_envelope(receipt, Receipt.typ)).taken or ()
     if max(taken, default=0) >= len(sealed.tags):
         raise BadSeal("the receipt names a tag that the batch does not have")

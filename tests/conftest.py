@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
 # A slow machine is no failure, and the same examples run everywhere.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
-settings.load_profile("house")
+# The long tier draws anew, from the seed it is given and writes down.
+settings.register_profile("deep", deadline=None, database=None, max_examples=2000)
+settings.load_profile("deep" if os.environ.get("CARBONVAULT_DEEP") else "house")

@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from vault.crypto.commit import check_point
 from vault.crypto.keys import OpeningKey
-from vault.crypto.seal import open_sealed
+from vault.crypto.seal import check_sealing_key, open_sealed
 from vault.encoding import Envelope, read_envelope, text_hash, thumbprint
 from vault.errors import BadDirectory, BadInput, BadShape, NotFound, UnknownKey
 from vault.messages import KeyTime, Link, Listing, Party, ReleaseEntry
@@ -152,14 +152,7 @@ def read_directory(text: str, auditor: bytes) -> Directory:
     envelope = read_envelope(text, Listing.typ)
     envelope.verify(auditor)
     listing = Listing.opened(envelope)
-    ids = [party.id for party in listing.entries]
-    if len(set(ids)) != len(ids):
-        raise BadDirectory("a party is listed twice")
-    signing = [key.pk for party in listing.entries for key in party.sig]
-    if len(set(signing)) != len(signing):
-        raise BadDirectory("a signing key is listed twice")
-    for pk in signing:
-        check_point(pk)
+    _check_keys(listing)
     vault = next((p for p in listing.entries if p.id == listing.vault), None)
     if vault is None or "vault" not in vault.roles:
         raise BadDirectory("the vault named is not listed with that role")
@@ -172,15 +165,29 @@ def read_directory(text: str, auditor: bytes) -> Directory:
     return Directory(text, listing, auditor)
 
 
+def _check_keys(listing: Listing) -> None:
+    ids = [party.id for party in listing.entries]
+    if len(set(ids)) != len(ids):
+        raise BadDirectory("a party is listed twice")
+    signing = [key.pk for party in listing.entries for key in party.sig]
+    if len(set(signing)) != len(signing):
+        raise BadDirectory("a signing key is listed twice")
+    for pk in signing:
+        check_point(pk)
+    for party in listing.entries:
+        for key in party.hpke:
+            check_sealing_key(key.pk)
+
+
 def accept_directory(
     text: str, auditor: bytes, held: Directory | None, now: int, demo: bool
 ) -> Directory:
     """Return the directory if a client may take it; the caller checks its log proof.
 
     1. signed by the pinned auditor key, by the key that signed the held directory, or by the key
-    that it names as `next`. 2. not expired, and not for longer than 45 days. 3. the held one
-    itself, or a higher version; the very next names the held one as `prev`. 4. no organisation
-    changed. 5. a demo directory only where one was asked for.
+    that it names as `next`. 2. a demo directory only where one was asked for. 3. not expired, and
+    not for longer than 45 days from now. 4. the held one itself, or a higher version; the very
+    next names the held one as `prev`. 5. no organisation changed.
 
     Raises:
         BadDirectory: any of these fails.
@@ -193,12 +200,12 @@ def accept_directory(
     except BadInput as bad:
         raise BadDirectory("the directory is not signed by the pinned auditor") from bad
     listing = fresh.listing
-    if not now < listing.expires <= listing.iat + LONGEST_LIFE:  # 2
+    if listing.demo and not demo:  # 2
+        raise BadDirectory("this is a demonstration directory; its clock is moved by hand")
+    if not now < listing.expires <= now + LONGEST_LIFE:  # 3
         raise BadDirectory(f"the directory expired at {listing.expires}, or lives too long")
     if held and fresh.text != held.text:
-        _check_successor(held, fresh)  # 3, 4
-    if listing.demo and not demo:  # 5
-        raise BadDirectory("this is a demonstration directory; its clock is moved by hand")
+        _check_successor(held, fresh)  # 4, 5
     return fresh
 
 

@@ -6,6 +6,7 @@ answer that logs carries the entry's inclusion proof, so it leaves after the log
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -26,6 +27,7 @@ from vault.storage.database import Database, Transaction
 T = TypeVar("T")
 BODY_LIMIT = 2 * 1024 * 1024
 PAGE = 16
+_COUNTER = re.compile(r'"(0|[1-9][0-9]{0,14})"')
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ async def called(request: Request) -> Call:
     wall = service.wall()
     public = dpop.check_proof(
         proofs[0],
-        dpop.Request(request.method, service.public_url + request.url.path, body),
+        # Not request.url: that is made from the Host header and the query, which anyone may garble.
+        dpop.Request(request.method, f"{service.public_url}{request.scope['path']}", body),
         lambda jti, iat: service.seen.take(jti, iat, wall),
     )
     return Call(service, dpop.caller(public), body)
@@ -187,10 +190,11 @@ def get_state(call: CallIn) -> JSONResponse:
 @router.put("/v1/holder/state")
 def put_state(call: CallIn, request: Request) -> JSONResponse:
     """Replace the sealed state that If-Match names."""
-    named = request.headers.get("if-match", "").strip('"')
-    if not named.isascii() or not named.isdigit() or len(named) > 15:
+    named = _COUNTER.fullmatch(", ".join(request.headers.getlist("if-match")))
+    if not named:
         raise BadShape('wanted If-Match: "<counter>"')
-    counter = call.write(lambda tx, _: accounts.put_state(tx, call.caller, int(named), call.body))
+    stands = int(named[1])
+    counter = call.write(lambda tx, _: accounts.put_state(tx, call.caller, stands, call.body))
     stored = answer({})
     stored.headers["ETag"] = f'"{counter}"'
     return stored
@@ -283,7 +287,9 @@ def post_close(call: CallIn) -> JSONResponse:
 def problem(error: VaultError) -> Response:
     """Return an error as problem+json (RFC 9457); `type` is its documented slug."""
     status = error.status or 500
-    body = {"type": error.slug, "title": error.en, "status": status, "detail": str(error)}
+    # One body for every 404: unknown and not yours cannot be told apart.
+    detail = "unknown, or not yours" if isinstance(error, NotFound) else str(error)
+    body = {"type": error.slug, "title": error.en, "status": status, "detail": detail}
     return JSONResponse(
         body,
         status,

@@ -23,6 +23,8 @@ from pydantic import (
     PlainValidator,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    model_validator,
 )
 
 from vault.crypto.commit import Point, Scalar, check_point, read_scalar, write_scalar
@@ -66,8 +68,10 @@ def _cell(found: object) -> Cell:
     return Cell(read_scalar(raw[0]), check_point(raw[1]))
 
 
-def _scalar(found: object) -> Scalar:
-    return Scalar(found) if isinstance(found, int) else read_scalar(_base64(32)(found))
+def _scalar(found: object, info: ValidationInfo) -> Scalar:
+    if info.mode == "python" and isinstance(found, int):
+        return Scalar(found)  # made here; on the wire a number is no scalar
+    return read_scalar(_base64(32)(found))
 
 
 def _point(found: object) -> Point:
@@ -280,13 +284,22 @@ class KeyTime(Shape):
     begins: Unix = Field(alias="from")
     until: Unix
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.begins >= self.until:
+            raise BadShape("a key is valid from a second before its until")
+        return self
+
 
 class Party(Shape):
     """One entry of the directory."""
 
     id: PartyId
     org: PartyId
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    # People read it in notices: one line, nothing that turns or hides text.
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]+$")
+    ]
     roles: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
     cadence: Literal["daily", "weekly", "monthly"] | None = None
     books_for: tuple[PartyId, ...] | None = None

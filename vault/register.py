@@ -38,14 +38,14 @@ def publish(tx: Transaction, operator: Operator, text: str) -> bytes:
     last version names as `next`. 3. the next version, and its prev. 4. it names this vault and key.
 
     Raises:
-        UnknownKey, BadShape, DifferentBytes: a check fails.
+        BadJws, BadType, UnknownKey, BadShape, DifferentBytes: a check fails.
     """
-    stored = journal.holds(tx, text)
-    if stored:
+    # Its kind first: the journal holds texts of every kind.
+    envelope = read_envelope(text, Listing.typ)
+    if stored := journal.holds(tx, text):
         return stored  # 1
     last = _last(tx)
     held = read_directory(last.text, last.signer) if last else None
-    envelope = read_envelope(text, Listing.typ)
     signer = _signer(envelope, operator.auditor, last.signer if last else None, held)  # 2
     try:
         fresh = read_directory(text, signer)

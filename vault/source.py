@@ -24,7 +24,7 @@ from vault.books import ActBook, BatchBook, Chain, CloseBook, Frozen, LinkBook
 from vault.chain import ZERO, digest_of, settle
 from vault.crypto.keys import OpeningKey, SigningKey, StreamKey
 from vault.crypto.meter import hide, masks_of
-from vault.crypto.seal import open_sealed, pad, seal
+from vault.crypto.seal import check_sealing_key, open_sealed, pad, seal
 from vault.directory import Directory
 from vault.encoding import compact_json, read_envelope, text_hash
 from vault.errors import (
@@ -142,7 +142,7 @@ class Source:
         asked = LinkCode.parse(open_sealed(self.identity.opening, code, info))  # 1
         if asked.vault != self.directory.listing.vault or asked.nonce != nonce:
             raise BadCode("the link code is for another vault or another start")  # 2
-        seal(asked.rec, b"", b"cv1/probe")  # 3
+        check_sealing_key(asked.rec)  # 3
         now = self._now()
         begins = self.directory.month_at(now)
         text = Link(

@@ -1,24 +1,13 @@
 """Exports for tests: small ones in memory, the sample, and the real week where it is present."""
 
 from io import BytesIO
-from pathlib import Path
 from zoneinfo import ZoneInfo
-
-import pytest
 
 from vault.importers.bikeshare import STATION_COLUMNS, TRIP_COLUMNS, Trip, read_stations, read_trips
 from vault.importers.report import Report
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 TO_JANUARY = 4137  # days from Monday 2014-09-08 to Monday 2026-01-05
-REAL = Path(__file__).parents[2].parent / "shared" / "data"
-REAL_TRIPS = REAL / "bikeshare_bayarea_2014-09-08_week.csv"
-REAL_STATIONS = REAL / "bikeshare_bayarea_stations.csv"
-needs_real_week = pytest.mark.skipif(
-    not (REAL_TRIPS.exists() and REAL_STATIONS.exists()),
-    reason="the real bike-share week is not at ../shared/data",
-)
-
 HEADER = ",".join(TRIP_COLUMNS)
 STATION_HEADER = ",".join(STATION_COLUMNS)
 STATIONS = f"""{STATION_HEADER}

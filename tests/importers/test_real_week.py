@@ -9,14 +9,11 @@ from fractions import Fraction
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from tests.importers.exports import (
-    REAL_STATIONS,
-    REAL_TRIPS,
-    SHANGHAI,
-    TO_JANUARY,
-    needs_real_week,
-)
+from tests.importers.exports import SHANGHAI, TO_JANUARY
 from tests.independent_week import exact_metres, unit_vector
+from tests.public_data import STATIONS as REAL_STATIONS
+from tests.public_data import TRIPS as REAL_TRIPS
+from tests.public_data import real_week
 from vault.importers.bikeshare import Trip, credit_trips, read_stations, read_trips
 from vault.importers.report import Report
 from vault.methodology.quantify import Credit
@@ -75,12 +72,12 @@ def test_the_independent_count_imports_nothing_of_the_project() -> None:
     assert {name.partition(".")[0] for name in taken} <= {*sys.stdlib_module_names}
 
 
-@needs_real_week
+@real_week
 def test_real_week_agrees_with_the_independent_count() -> None:
     check_against_script(REAL_TRIPS, REAL_STATIONS)
 
 
-@needs_real_week
+@real_week
 def test_real_week_has_its_published_figures() -> None:
     report = Report()
     credited = by_project(REAL_TRIPS, REAL_STATIONS, report)
@@ -97,12 +94,12 @@ def test_real_week_has_its_published_figures() -> None:
     assert max(credit.mg for _, credit in credited) == 520_846
 
 
-@needs_real_week
+@real_week
 def test_no_distance_of_the_real_week_hangs_on_the_last_bit_of_a_float() -> None:
     check_no_metre_hangs_on_a_float(by_project(REAL_TRIPS, REAL_STATIONS, Report()))
 
 
-@needs_real_week
+@real_week
 def test_real_stations_that_moved_are_named() -> None:
     report = Report()
     with REAL_STATIONS.open("rb") as file:

@@ -199,6 +199,29 @@ def test_hashes_of_31_and_33_bytes_do_not_pass_for_two_of_32() -> None:
     assert merkle.node_hash(left + right[:1], right[1:]) == naive.mth(entries)
     with pytest.raises(BadProof):
         merkle.verify_inclusion(left + right[:1], 0, 2, naive.mth(entries), [right[1:]])
+    with pytest.raises(BadProof):
+        merkle.verify_consistency(1, 2, left[:-1], naive.mth(entries), [left[-1:] + right])
+
+
+def test_proofs_that_reach_their_roots_too_early_or_too_late_are_refused() -> None:
+    entries = entries_of(4)
+    leaves = [merkle.leaf_hash(entry) for entry in entries]
+    two, three, four = (naive.mth(entries[:size]) for size in (2, 3, 4))
+    extra = leaves[0]
+    for index, size, root, path in [
+        (0, 4, two, [leaves[1]]),
+        (0, 1, merkle.node_hash(extra, leaves[0]), [extra]),
+        (0, 2, merkle.node_hash(extra, two), [leaves[1], extra]),
+    ]:
+        with pytest.raises(BadProof):
+            merkle.verify_inclusion(leaves[0], index, size, root, path)
+    late = merkle.node_hash(extra, three), merkle.node_hash(extra, four)
+    for old, new, old_root, new_root, path in [
+        (1, 4, leaves[0], two, [leaves[1]]),
+        (3, 4, *late, [leaves[2], leaves[3], two, extra]),
+    ]:
+        with pytest.raises(BadProof):
+            merkle.verify_consistency(old, new, old_root, new_root, path)
 
 
 @pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (0, 0)])

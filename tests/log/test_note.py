@@ -124,6 +124,19 @@ def test_log_key_is_no_witness_and_witness_key_is_no_log() -> None:
         note.open_checkpoint(COSIGNED, WITNESS)
 
 
+def test_signature_of_one_kind_does_not_pass_under_a_key_of_another() -> None:
+    text = str(HEAD)
+    as_log = VerifierKey(LOG.name, note.COSIGNATURE, LOG_KEY.public)
+    plain = note.Signature(as_log.name, as_log.key_id, LOG_KEY.sign(text.encode()))
+    with pytest.raises(BadProof):
+        note.open_checkpoint(str(note.Note(text, (plain,))), as_log)
+    as_witness = VerifierKey(WITNESS.name, note.ED25519, WITNESS_KEY.public)
+    timed = note.cosign(HEAD, WITNESS.name, WITNESS_KEY, 7)
+    line = note.Signature(as_witness.name, as_witness.key_id, timed.value)
+    with pytest.raises(BadProof):
+        note.open_checkpoint(SIGNED + str(line), LOG, [as_witness])
+
+
 def test_leaf_data_is_the_published_one() -> None:
     one = VECTORS["leaf_data"]
     entry = leaf_data(bytes.fromhex(one["salt"]), one["at"], one["text"])

@@ -424,6 +424,26 @@ def test_tampered_log_does_not_start(sql: str) -> None:
         Sequencer(database, ORIGIN, LOG_KEY)
 
 
+def test_head_with_an_older_signed_checkpoint_does_not_start(
+    log: Sequencer, database: SqlCipher
+) -> None:
+    old = log.checkpoint()
+    append(database, "text")
+    log.sequence()
+    run(database, "UPDATE log_head SET checkpoint = ?", old)
+    with pytest.raises(BadDatabase):
+        Sequencer(database, ORIGIN, LOG_KEY)
+
+
+def test_positions_without_a_head_do_not_start(log: Sequencer, database: SqlCipher) -> None:
+    append(database, "text")
+    log.sequence()
+    run(database, "DELETE FROM log_head")
+    run(database, "DELETE FROM log_tile")
+    with pytest.raises(BadDatabase):
+        Sequencer(database, ORIGIN, LOG_KEY)
+
+
 def test_tiles_without_a_head_do_not_start(log: Sequencer, database: SqlCipher) -> None:
     append(database, "text")
     log.sequence()

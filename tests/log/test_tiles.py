@@ -93,6 +93,13 @@ def test_tile_stored_too_short_is_not_served(level: int) -> None:
             tiles.cut(tiles.Tile(level, 0, 3), 3, reader(rows))
 
 
+@pytest.mark.parametrize("level", [tiles.ENTRIES, 0])
+def test_tile_that_ends_inside_an_item_is_not_served(level: int) -> None:
+    rows = {place: row + b"\0" for place, row in grown(3).items()}
+    with pytest.raises(BadProof):
+        tiles.cut(tiles.Tile(level, 0, 3), 3, reader(rows))
+
+
 @given(st.lists(st.integers(0, 600), min_size=1, max_size=6))
 def test_steps_of_growth_do_not_matter(steps: list[int]) -> None:
     assert grown(*sorted(steps)) == grown(max(steps))
@@ -167,6 +174,18 @@ def test_any_edit_of_the_right_edge_is_found(size: int) -> None:
         ):
             with pytest.raises(BadProof):
                 tiles.verify_edge(size, root, reader({**rows, place: edited}))
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+@pytest.mark.parametrize("at", [0, -1])
+def test_entry_exchanged_together_with_its_leaf_is_found(size: int, at: int) -> None:
+    rows, n = dict(grown(size)), (size - 1) // 256
+    chosen = entries_of(size)[n * 256 :]
+    chosen[at] = b"another"
+    rows[tiles.ENTRIES, n] = tiles.write_bundle(chosen)
+    rows[0, n] = b"".join(merkle.leaf_hash(entry) for entry in chosen)
+    with pytest.raises(BadProof):
+        tiles.verify_edge(size, naive.mth(entries_of(size)), reader(rows))
 
 
 @pytest.mark.parametrize("size", [256, 512])

@@ -321,7 +321,9 @@ class TestParties:
 
 
 class TestLinkAnswer:
-    LINK = Link(iat=NOW, link=b"\1" * 16, source="bike.example", msg=bytes(32), begins="2026-01")
+    LINK = Link(
+        iat=NOW, link=b"\1" * 16, source="bike.example", msg=bytes(32), begins=Month("2026-01")
+    )
 
     def test_is_taken_from_its_source(self) -> None:
         assert check_link(self.LINK.signed(SIGNING["bike.example"]), FIRST, NOW) == self.LINK

@@ -34,6 +34,11 @@ def seal(public: bytes, plain: bytes, info: bytes) -> bytes:
         raise BadPoint("wanted an X25519 key that is not of low order") from bad
 
 
+def check_sealing_key(public: bytes) -> None:
+    """Return when texts can be sealed to this X25519 key; raises BadPoint for low order."""
+    seal(public, b"", b"cv1/probe")
+
+
 def open_sealed(keys: tuple[OpeningKey, ...], sealed: bytes, info: bytes) -> bytes:
     """Return the plain bytes; all of the opener's keys are tried, since keys are rotated yearly.
 

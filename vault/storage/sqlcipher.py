@@ -181,8 +181,10 @@ def _transact(connection: dbapi2.Connection, begin: str, work: Callable[[Transac
     try:
         result = work(_Open(connection))
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        if isinstance(error, dbapi2.Error):
+            raise BadDatabase(f"the database refused: {type(error).__name__}") from error
         raise
     return result

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ class Note(NamedTuple):
 
 
 class Count(NamedTuple):
-    count: int
+    number: int
 
 
 class Pragma(NamedTuple):
@@ -60,7 +61,7 @@ def add(number: int, text: str = "x") -> Callable[[Transaction], int]:
 def count(tx: Transaction) -> int:
     found = tx.one(Count, "SELECT count(*) FROM notes")
     assert found is not None
-    return found.count
+    return found.number
 
 
 def test_rows_come_back_in_the_callers_shape(database: SqlCipher) -> None:
@@ -83,9 +84,12 @@ def test_bytes_and_nothing_survive(database: SqlCipher) -> None:
     class Part(NamedTuple):
         raw: bytes | None
 
+    def insert(raw: bytes | None, tx: Transaction) -> int:
+        return tx.run("INSERT INTO parts VALUES (1, ?)", raw)
+
     database.write(add(1))
     for raw in (bytes(range(256)), b"", None):
-        database.write(lambda tx, raw=raw: tx.run("INSERT INTO parts VALUES (1, ?)", raw))
+        database.write(partial(insert, raw))
     found = database.read(lambda tx: tx.all(Part, "SELECT raw FROM parts ORDER BY rowid"))
     assert [part.raw for part in found] == [bytes(range(256)), b"", None]
 
@@ -114,7 +118,7 @@ def test_broken_statement_leaves_nothing_and_the_writer_goes_on(database: SqlCip
         add(1)(tx)
         tx.run("INSERT INTO parts VALUES (99, NULL)")  # no such note: foreign keys are on
 
-    with pytest.raises(dbapi2.IntegrityError):
+    with pytest.raises(BadDatabase, match="IntegrityError"):
         database.write(work)
     assert database.read(count) == 0
 
@@ -223,7 +227,7 @@ def test_sqlcipher_4_is_linked_and_keeps_temporary_tables_in_memory(file: SqlCip
 
 
 def test_reader_cannot_write(file: SqlCipher) -> None:
-    with pytest.raises(dbapi2.OperationalError, match="readonly"):
+    with pytest.raises(BadDatabase, match="OperationalError"):
         file.read(add(1))
     assert file.read(count) == 0
 
@@ -258,7 +262,7 @@ def test_writes_run_one_after_the_other(database: SqlCipher) -> None:
     def rise(tx: Transaction) -> None:
         found = tx.one(Count, "SELECT coalesce(max(id), 0) FROM notes")
         assert found is not None
-        tx.run("INSERT INTO notes VALUES (?, '')", found.count + 1)
+        tx.run("INSERT INTO notes VALUES (?, '')", found.number + 1)
 
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(database.write, rise) for _ in range(50)]:
@@ -296,7 +300,7 @@ def test_close_finishes_running_work(path: Path) -> None:
         assert writing.result(timeout=10) == 1
         closing = pool.submit(database.close)
         go_on.set()
-        assert reading.result(timeout=10) == 1 or reading.result() == 0
+        assert reading.result(timeout=10) in (0, 1)  # the snapshot begins at its first statement
         closing.result(timeout=10)
     again = SqlCipher(path, KEY, SCHEMAS)
     assert again.read(count) == 1
