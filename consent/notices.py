@@ -25,11 +25,11 @@ CATEGORY_WORDS: dict[Locale, dict[Category, str]] = {
         Category.DIGITAL_FINANCE: "digital finance",
     },
     "zh-CN": {
-        Category.CLOTHING: "衣",
-        Category.FOOD: "食",
-        Category.HOUSING: "住",
-        Category.TRAVEL: "行",
-        Category.GOODS: "用",
+        Category.CLOTHING: "衣着",
+        Category.FOOD: "饮食",
+        Category.HOUSING: "居住",
+        Category.TRAVEL: "出行",
+        Category.GOODS: "用品",
         Category.OFFICE: "办公",
         Category.DIGITAL_FINANCE: "数字金融",
     },
@@ -47,7 +47,7 @@ A figure about you is still personal data after it was sent."""
 
 _ZH = """{name}希望获得您的碳减排总量，{purpose}。
 您将获得：{benefit}。
-对方将收到：{first}至{last}期间，每{step}一个以克为单位的合计数字，涵盖{categories}。
+对方将收到：{first}至{last}期间，每{step}一个以克为单位的合计数字，范围：{categories}。
 {sources}对方自己掌握的您的记录不计在内。
 对方绝不会收到：地点、具体时间、路线、商品、浏览页面或订单号。
 对方可在{until}之前索取，每个数字最多保存{days}天。

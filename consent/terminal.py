@@ -71,7 +71,7 @@ class Story:
     def say(self, text: str) -> None:
         """Tell one thing."""
         if not self._quiet:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(text, markup=False, highlight=False)
 
     def work(self, title: str, total: int) -> Callable[[], None]:
         """Show a bar for work of `total` parts; what is returned moves it by one."""

@@ -51,10 +51,10 @@ def command(name: str, *words: str) -> Row:
 def lock() -> Row:
     """Look for addresses in the lock file, and for a pin without a hash."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    pins = re.findall(r"^[a-z0-9.-]+==.*(?:\\\n.*)*", text, re.MULTILINE)
-    bare = [pin.split("==")[0] for pin in pins if "--hash=sha256:" not in pin]
+    pins = re.findall(r"^([a-z0-9.-]+)==.*\n((?: .*\n)*)", text, re.MULTILINE)
+    bare = [name for name, hashes in pins if "--hash=sha256:" not in hashes]
     good = bool(pins) and not bare and not ADDRESS.search(text)
-    return Row("lock", f"{len(pins)} pins" if good else f"FAILED {bare or 'an address'}", good)
+    return Row("lock", f"{len(pins)} pins" if good else f"FAILED {bare[:3] or 'address'}", good)
 
 
 def tests(name: str, everything: bool, words: list[str], environment: dict[str, str]) -> list[Row]:

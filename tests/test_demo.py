@@ -105,7 +105,7 @@ def test_trips_said_to_be_of_a_region_without_a_factor_count_nothing() -> None:
 @real_week
 @pytest.mark.skipif(
     not os.environ.get("CARBONVAULT_DEEP") and not os.environ.get("CARBONVAULT_WEEK"),
-    reason="data: the whole real week is played in the long tier",
+    reason="data: the whole real week is played with --all and --deep",
 )
 def test_the_real_week_agrees_with_a_count_that_shares_no_code() -> None:
     done = run("demo", "--json", "--trips", str(TRIPS), "--stations", str(STATIONS))

@@ -17,7 +17,7 @@ from consent.demo.scenes import Asked, Person, Sources, Teller
 from consent.demo.stage import Stage
 from vault.encoding import Json, read_envelope
 from vault.messages import Batch, Close
-from vault.months import Category
+from vault.months import Category, Window
 
 _REFUSED = {
     "overlap-app": "A second consent over 2026-02 for the same organisation, in the holder's app",
@@ -122,10 +122,9 @@ def _tell_views(person: Person, teller: Teller) -> None:
     teller.say(
         f"The holder reads: {record.activity['m']} m by bicycle, {detail['from']} → {detail['to']},"
         f" {record.mg} mg\n"
-        f"The vault holds:  {len(sealed)} sealed bytes, {sealed[:24].hex()}…\n"
+        f"The vault holds {len(sealed)} sealed bytes:\n  {sealed[:32].hex()}…\n"
         f"The holder reads: travel in {close.month} at {own.source}: {grams} g\n"
-        f"The vault holds:  c = {masked}\n"
-        f"                  C = {cell.commitment.hex()}"
+        f"The vault holds c:\n  {masked}\nand C:\n  {cell.commitment.hex()}"
     )
 
 
@@ -134,8 +133,12 @@ def _tell_totals(asked: dict[str, list[Asked]], teller: Teller) -> None:
         first = got[0].total
         total = sum(one.total.grams for one in got)
         teller.say(
-            f"{name} asked for {len(got)} windows and got {total} g in all; for the first holder "
-            f"and {first.window[0]}…{first.window[-1]} it learned one number: {first.grams} g "
+            f"{name} asked for {len(got)} windows and got {total} g in all. For the first holder "
+            f"and {_period(first.window)} it learned one number: {first.grams} g "
             f"(checked against: {first.checked}).\n"
             "Every one of them equals the holder's own sum over their own records."
         )
+
+
+def _period(window: Window) -> str:
+    return window[0] if len(window) == 1 else f"{window[0]} to {window[-1]}"
