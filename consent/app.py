@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from consent import erasure
 from consent import http as consent_http
 from consent.log.sequencer import Sequencer
 from consent.place import Place
@@ -102,6 +103,8 @@ def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_cl
     log = Sequencer(database, settings.origin, place.log_key)
     operator = Operator(settings.vault, place.vault_key, settings.auditor, now, os.urandom)
 
+    erasure.complete(database, operator, log.sequence)
+
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
@@ -116,7 +119,13 @@ def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_cl
     )
     app.state.log = log
     app.state.service = vault_http.Service(
-        database, operator, settings.url, log.prove, wall, Seen(wall())
+        database,
+        operator,
+        settings.url,
+        log.prove,
+        vault_http.Rollover(database, operator),
+        wall,
+        Seen(wall()),
     )
     app.include_router(vault_http.router)
     app.include_router(consent_http.router)

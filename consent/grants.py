@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from consent.messages import Bind, Grant, Revoke
+from consent.messages import Bind, Grant, Pause, Resume, Revoke
 from consent.notices import check_notice
 from consent.templates import check_grant
 from vault import accounts, journal
 from vault.directory import Directory
 from vault.encoding import Envelope, read_envelope, thumbprint
-from vault.errors import BadShape, DifferentBytes, Expired, NotFound, Revoked, UnknownKey
+from vault.errors import (
+    BadShape,
+    DifferentBytes,
+    Expired,
+    NotFound,
+    Paused,
+    Revoked,
+    UnknownKey,
+)
 from vault.operator import Operator
 from vault.storage.database import Transaction
 
@@ -37,6 +45,10 @@ class GrantRow(NamedTuple):
         return Grant.opened(read_envelope(self.text, Grant.typ))
 
 
+STATES = {Revoke.typ: "revoked", Pause.typ: "paused", Resume.typ: "live"}
+ENDED = frozenset({"revoked", "replaced"})
+
+
 class _Bind(NamedTuple):
     pk: bytes
     text: str
@@ -57,9 +69,7 @@ def bind(
         UnknownKey, BadJws, BadType, BadShape, BadPoint, DifferentBytes: a check fails.
     """
     envelope = read_envelope(text, Bind.typ)
-    if envelope.kid != caller:
-        raise BadShape("a consent key is bound by the account's own key")
-    envelope.verify(accounts.public_key(tx, caller))  # 1
+    accounts.verify_account(tx, envelope, caller)  # 1
     if stored := journal.holds(tx, text):
         return stored  # 2
     message = Bind.opened(envelope)
@@ -96,11 +106,11 @@ def give(
 
     1. signed by the consent key it names, bound to the caller. 2. the stored answer for the same
     bytes. 3. within its template; the notice is the one these terms render to. 4. not over
-    already. 5. its id is new.
+    already. 5. its id is new. 6. the grant it replaces ends in the same transaction.
 
     Raises:
-        UnknownKey, BadJws, BadType, BadShape, NotOffered, BeyondTemplate, Expired, DifferentBytes:
-        a check fails.
+        UnknownKey, BadJws, BadType, BadShape, NotOffered, BeyondTemplate, Expired, DifferentBytes,
+        NotFound, Revoked: a check fails.
     """
     envelope = read_envelope(text, Grant.typ)
     grant = Grant.opened(envelope)
@@ -125,39 +135,61 @@ def give(
     )
     if not added:
         raise DifferentBytes("a grant of this id is stored with other bytes")  # 5
+    _replace(tx, caller, grant)  # 6
     return journal.append(tx, operator, text, caller)
 
 
-def stop(tx: Transaction, operator: Operator, caller: str, grant_id: bytes, text: str) -> bytes:
-    """Take a `cv1-revoke`: every sealed token of the grant is deleted; return the journal hash.
+def change(tx: Transaction, operator: Operator, caller: str, grant_id: bytes, text: str) -> bytes:
+    """Take a `cv1-revoke`, `cv1-pause` or `cv1-resume`; return the journal hash.
 
     1. the caller's grant. 2. signed by its consent key. 3. the stored answer for the same bytes.
-    4. not stopped yet. 5. `n` is the next one.
+    4. not ended yet. 5. `n` is the next one over all three. 6. a revoke deletes every sealed token.
 
     Raises:
         NotFound, UnknownKey, BadJws, BadType, BadShape, Revoked: a check fails.
     """
     row = holder_grant(tx, caller, grant_id)  # 1
-    envelope = read_envelope(text, Revoke.typ)
+    envelope = read_envelope(text, *STATES)
     check_consent(tx, envelope, caller, row.org)  # 2
     if stored := journal.holds(tx, text):
         return stored  # 3
-    message = Revoke.opened(envelope)
+    message = Revoke.opened(envelope)  # the three have the same members
     if message.grant != grant_id:
         raise BadShape("grant: not the one of this address")
-    if row.state == "revoked":
-        raise Revoked("this grant is stopped already")  # 4
+    if row.state in ENDED:
+        raise Revoked("this grant has ended")  # 4
     if message.n != row.n + 1:
         raise BadShape(f"n: wanted {row.n + 1}, found {message.n}")  # 5
-    tx.run("UPDATE grants SET state = 'revoked', n = ? WHERE grant_id = ?", message.n, grant_id)
-    tx.run("UPDATE tokens SET sealed = NULL WHERE grant_id = ?", grant_id)
+    state = STATES[envelope.typ]
+    tx.run("UPDATE grants SET state = ?, n = ? WHERE grant_id = ?", state, message.n, grant_id)
+    if state in ENDED:
+        _forget_tokens(tx, grant_id)  # 6
     return journal.append(tx, operator, text, caller)
 
 
+def _forget_tokens(tx: Transaction, grant_id: bytes) -> None:
+    tx.run("UPDATE tokens SET sealed = NULL WHERE grant_id = ?", grant_id)
+
+
+def _replace(tx: Transaction, caller: str, grant: Grant) -> None:
+    """End the grant that this one replaces; raises NotFound, BadShape, Revoked."""
+    if grant.replaces is None:
+        return
+    old = holder_grant(tx, caller, grant.replaces)
+    if old.org != grant.org:
+        raise BadShape("replaces: a grant to another organisation")
+    if old.state in ENDED:
+        raise Revoked("the grant to be replaced has ended")
+    tx.run("UPDATE grants SET state = 'replaced' WHERE grant_id = ?", old.grant_id)
+    _forget_tokens(tx, old.grant_id)
+
+
 def check_live(row: GrantRow, now: int) -> None:
-    """Return when the grant may be used at unix second `now`; raises Revoked or Expired."""
-    if row.state == "revoked":
+    """Return when the grant may be used at unix second `now`; raises Revoked, Paused or Expired."""
+    if row.state in ENDED:
         raise Revoked("the grant was stopped")
+    if row.state == "paused":
+        raise Paused("the grant is paused")
     if now >= row.until:
         raise Expired("the grant's until has passed")
 

@@ -13,16 +13,21 @@ from typing import NamedTuple
 
 from consent.grants import GrantRow, check_consent, check_live, holder_grant
 from consent.messages import LinkMonths, Token, TokenPost
-from consent.tokens import SEALED_SIZE, check_count
-from vault import journal, links
+from consent.tokens import SEALED_SIZE, check_count, less_absent
+from vault import absents, journal, links
 from vault.directory import Directory
 from vault.encoding import read_envelope
 from vault.errors import AtomUsed, BadShape, DifferentBytes, NotFound, TooEarly
-from vault.months import add_months, join_window
+from vault.months import Month, add_months, join_window
 from vault.operator import Operator
 from vault.storage.database import Transaction
 
 AHEAD_LIMIT = 12
+
+
+class _Window(NamedTuple):
+    token: str
+    released: int
 
 
 class TokenRow(NamedTuple):
@@ -45,11 +50,12 @@ def mint(
     1. the caller's grant, signed by its consent key. 2. `sealed` are the bytes the token names.
     3. the stored answer for the same bytes. 4. the grant is live. 5. the window is the grant's and
     not more than 12 months ahead. 6. the cells are the caller's, of other organisations' sources,
-    inside the window and from `from` on. 7. no atom was used before.
+    inside the window, from `from` on and not absent. 7. no atom was used before, or this is the
+    window's last token once more, less absent cells.
 
     Raises:
-        NotFound, UnknownKey, BadJws, BadType, BadShape, DifferentBytes, Revoked, Expired, TooEarly,
-        AtomUsed: a check fails.
+        NotFound, UnknownKey, BadJws, BadType, BadShape, DifferentBytes, Revoked, Paused, Expired,
+        TooEarly, Absent, AtomUsed: a check fails.
     """
     envelope = read_envelope(post.token, Token.typ)
     token = Token.opened(envelope)
@@ -64,9 +70,11 @@ def mint(
     if token.window[0] > add_months(directory.month_at(operator.now()), AHEAD_LIMIT):
         raise TooEarly(f"tokens are made at most {AHEAD_LIMIT} months ahead")  # 5
     _check_cells(tx, directory, row, token)  # 6
-    _use_atoms(tx, row, token)  # 7
+    _take_window(tx, directory, row, token, post.token)  # 7
     tx.run(
-        "INSERT INTO tokens (grant_id, months, text, sealed) VALUES (?, ?, ?, ?)",
+        "INSERT INTO tokens (grant_id, months, text, sealed) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (grant_id, months) DO UPDATE SET text = excluded.text,"
+        " sealed = excluded.sealed",
         token.grant,
         join_window(token.window),
         post.token,
@@ -112,6 +120,63 @@ def _check_cell(
         raise BadShape("cells: a source of the platform's own organisation is left out")
     if not set(cell.months) <= set(token.window) or cell.months[0] < link.begins:
         raise BadShape("cells: a month outside the window, or before the link began")
+    for month in cell.months:
+        absents.check_present(tx, directory, link, month)
+
+
+def _take_window(
+    tx: Transaction, directory: Directory, row: GrantRow, token: Token, text: str
+) -> None:
+    """Use the window's atoms, or find this to be its last token again, less absent cells."""
+    months, scope = join_window(token.window), ",".join(map(str, row.grant.categories))
+    last = tx.one(
+        _Window,
+        "SELECT token, released FROM windows"
+        " WHERE account = ? AND org = ? AND months = ? AND categories = ?",
+        row.account,
+        row.org,
+        months,
+        scope,
+    )
+    if last is None:
+        _use_atoms(tx, row, token)
+    else:
+        _check_again(tx, directory, token, last)
+    tx.run(
+        "INSERT INTO windows (account, org, months, categories, token) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (account, org, months, categories) DO UPDATE SET token = excluded.token",
+        row.account,
+        row.org,
+        months,
+        scope,
+        text,
+    )
+
+
+def _check_again(tx: Transaction, directory: Directory, token: Token, last: _Window) -> None:
+    before = Token.opened(read_envelope(last.token, Token.typ)).cells
+    if token.cells != less_absent(before, lambda link, m: _absent(tx, directory, link, m)):
+        raise AtomUsed(
+            "the window is made again with the cells of its last token, less absent ones"
+        )
+    if last.released and token.cells != before:
+        raise AtomUsed("the window was released already; it is never made smaller")
+
+
+def _absent(tx: Transaction, directory: Directory, link: bytes, month: Month) -> bool:
+    return absents.is_absent(tx, directory, links.link_of(tx, link), month)
+
+
+def mark_released(tx: Transaction, row: GrantRow, months: str) -> None:
+    """Remember that the organisation has a total of this window: it is never made smaller."""
+    tx.run(
+        "UPDATE windows SET released = 1"
+        " WHERE account = ? AND org = ? AND months = ? AND categories = ?",
+        row.account,
+        row.org,
+        months,
+        ",".join(map(str, row.grant.categories)),
+    )
 
 
 def _use_atoms(tx: Transaction, row: GrantRow, token: Token) -> None:

@@ -10,13 +10,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from consent import grants, guard, releases
+from consent import erasure, grants, guard, releases
 from consent.log.sequencer import Sequencer
 from consent.messages import Ask, TokenPost
 from consent.templates import load_templates
 from vault import journal
 from vault.directory import Directory
-from vault.encoding import Json, b64u
+from vault.encoding import Json, b64u, text_hash
 from vault.http import CallIn, First, answer, path_id
 from vault.storage.database import Transaction
 
@@ -64,9 +64,9 @@ def get_grants(call: CallIn) -> JSONResponse:
 
 @router.post("/v1/holder/grants/{grant}/status")
 def post_status(grant: str, call: CallIn) -> JSONResponse:
-    """Stop a grant; its sealed tokens are deleted."""
+    """Stop, pause or resume a grant; a stop deletes its sealed tokens."""
     name = call.write(
-        lambda tx, _: grants.stop(tx, call.operator, call.caller, path_id(grant), call.text())
+        lambda tx, _: grants.change(tx, call.operator, call.caller, path_id(grant), call.text())
     )
     return answer({"proof": call.prove(name)})
 
@@ -99,13 +99,30 @@ def _entry(row: journal.Entry) -> dict[str, Json]:
     return {"index": row.position, "at": row.at, "salt": row.salt.hex(), "text": row.text}
 
 
+@router.get("/v1/holder/releases")
+def get_releases(call: CallIn) -> JSONResponse:
+    """Return every release of the caller's grants, each with its proof."""
+    texts = call.read(lambda tx, _: releases.releases_of(tx, call.caller))
+    return answer({"releases": [{"release": t, "proof": call.prove(text_hash(t))} for t in texts]})
+
+
+@router.delete("/v1/holder")
+def delete_holder(call: CallIn, log: LogIn) -> JSONResponse:
+    """Delete the caller's account and everything of it; the answer proves erase and erased."""
+    name = call.write(lambda tx, _: erasure.begin(tx, call.operator, call.caller, call.text()))
+    proof = call.prove(name)
+    erasure.complete(call.service.database, call.operator, log.sequence)
+    erased = call.read(lambda tx, _: erasure.erased_of(tx, name))
+    return answer({"proof": proof, "erased": erased, "erased_proof": call.prove(text_hash(erased))})
+
+
 @router.post("/v1/releases")
 def post_release(call: CallIn) -> JSONResponse:
     """Release the blind sum of a window; a refusal is logged before it is answered."""
     asked = Ask.parse(call.body)
     found = call.write(
         lambda tx, directory: releases.ask(
-            tx, call.operator, call.party(directory, "platform"), asked
+            tx, call.operator, directory, call.party(directory, "platform"), asked
         )
     )
     proof = call.prove(found.name)

@@ -172,6 +172,26 @@ class Revoke(Message):
     n: Annotated[int, Field(ge=1, lt=2**53)]
 
 
+class Pause(Revoke):
+    """``cv1-pause``: releases wait; the tokens stay."""
+
+    typ: ClassVar[str] = "cv1-pause"
+
+
+class Resume(Revoke):
+    """``cv1-resume``: a paused grant goes on."""
+
+    typ: ClassVar[str] = "cv1-resume"
+
+
+class Erased(Message):
+    """``cv1-erased``: the vault's word which entries it deleted for a `cv1-erase`, by index."""
+
+    typ: ClassVar[str] = "cv1-erased"
+    erase: Hash
+    indexes: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**53)], ...], Field(max_length=2**20)]
+
+
 class Ask(Shape):
     """What a platform posts to releases; its DPoP proof is the signature."""
 

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from consent import grants, guard
 from consent.messages import Ask, Refusal, Release
 from consent.shown import combine, hash_closes
-from vault import closes, journal
+from vault import absents, closes, journal, links
+from vault.directory import Directory
 from vault.encoding import read_envelope, text_hash
-from vault.errors import NotClosed, NotMinted, Refused, WrongPurpose
+from vault.errors import Absent, NotClosed, NotMinted, Refused, WrongPurpose
 from vault.messages import Close, read_cells
 from vault.months import Category, Month, join_window
 from vault.operator import Operator
@@ -44,37 +45,64 @@ class _Text(NamedTuple):
     text: str
 
 
-def ask(tx: Transaction, operator: Operator, platform: str, asked: Ask) -> Released | RefusedAsk:
+def ask(
+    tx: Transaction, operator: Operator, directory: Directory, platform: str, asked: Ask
+) -> Released | RefusedAsk:
     """Return the release of a window for a purpose, or the logged refusal.
 
-    1. a grant to the asking platform. 2. live, and the purpose is listed: else a refusal is logged,
-    once per (grant, window, reason). 3. the window is the grant's. 4. its token is there. 5. every
-    close of its cells is there. 6. the same ask again: the same statement.
+    1. a grant to the asking platform. 2. the window is the grant's. 3. live, and the purpose is
+    listed: else a refusal is logged, once per (grant, window, reason). 4. its token is there.
+    5. the same ask again: the same statement. 6. no cell is absent. 7. every close of its cells is
+    there.
 
     Raises:
-        NotFound, BadShape, NotMinted, NotClosed: a check fails; nothing is logged.
+        NotFound, BadShape, NotMinted, Absent, NotClosed: a check fails; nothing is logged.
     """
     row = grants.platform_grant(tx, platform, asked.grant)  # 1
     grant = row.grant
-    grant.check_window(asked.window)  # 3
+    grant.check_window(asked.window)  # 2
     try:
         grants.check_live(row, operator.now())
         if asked.purpose not in grant.purposes:
             raise WrongPurpose(f"{asked.purpose[:80]!r} is no purpose of this grant")
-    except Refused as refused:  # 2
+    except Refused as refused:  # 3
         return RefusedAsk(_log_refusal(tx, operator, row, asked, refused), refused)
     months = join_window(asked.window)
     token = guard.token_of(tx, asked.grant, months)
     if token is None or token.sealed is None:
         raise NotMinted("the person has not opened their app since this window was due")  # 4
-    taken = [
-        _close(tx, cell.link, month) for cell in token.token.cells for month in cell.months
-    ]  # 5
+    cells = [(cell.link, month) for cell in token.token.cells for month in cell.months]
+    text = _stored(tx, asked, months)  # 5
+    if text is None:
+        _check_present(tx, directory, cells)  # 6
+    taken = [_close(tx, link, month) for link, month in cells]  # 7
+    if text is None:
+        text = _compose(operator, asked, token.text, grant.scope, taken)
+        _store(tx, row, asked, text)
+        journal.append(tx, operator, text, row.account)
     shown = [close.text for close in taken] if grant.show_sources else []
-    stored = _stored(tx, asked, months)
-    if stored:
-        return Released(text_hash(stored), stored, row.text, token.sealed, shown)  # 6
-    text = _compose(operator, asked, token.text, grant.scope, taken)
+    return Released(text_hash(text), text, row.text, token.sealed, shown)
+
+
+def releases_of(tx: Transaction, account: str) -> list[str]:
+    """Return every release text of an account's grants."""
+    rows = tx.all(
+        _Text,
+        "SELECT r.text FROM releases r JOIN grants g ON g.grant_id = r.grant_id"
+        " WHERE g.account = ? ORDER BY r.grant_id, r.months, r.purpose",
+        account,
+    )
+    return [row.text for row in rows]
+
+
+def _check_present(tx: Transaction, directory: Directory, cells: list[tuple[bytes, Month]]) -> None:
+    # Which month of which link is not told: it would say which source a person uses.
+    if any(absents.is_absent(tx, directory, links.link_of(tx, link), m) for link, m in cells):
+        raise Absent("a source has no figure; the person's app must make this token again")
+
+
+def _store(tx: Transaction, row: grants.GrantRow, asked: Ask, text: str) -> None:
+    months = join_window(asked.window)
     tx.run(
         "INSERT INTO releases (grant_id, months, purpose, text) VALUES (?, ?, ?, ?)",
         asked.grant,
@@ -82,8 +110,7 @@ def ask(tx: Transaction, operator: Operator, platform: str, asked: Ask) -> Relea
         asked.purpose,
         text,
     )
-    name = journal.append(tx, operator, text, row.account)
-    return Released(name, text, row.text, token.sealed, shown)
+    guard.mark_released(tx, row, months)
 
 
 def _compose(

@@ -15,7 +15,7 @@ CREATE TABLE grants (
     platform TEXT NOT NULL,
     until    INTEGER NOT NULL,
     n        INTEGER NOT NULL DEFAULT 0,
-    state    TEXT NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'revoked')),
+    state    TEXT NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'paused', 'revoked', 'replaced')),
     text     TEXT NOT NULL,
     FOREIGN KEY (account, org) REFERENCES binds
 ) STRICT, WITHOUT ROWID;
@@ -37,6 +37,26 @@ CREATE TABLE atoms (                -- the guard: each (category, month) once pe
     month    TEXT NOT NULL,
     grant_id BLOB NOT NULL,
     PRIMARY KEY (account, org, category, month)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE windows (              -- the last token of each window an organisation ever had
+    account    TEXT NOT NULL,
+    org        TEXT NOT NULL,
+    months     TEXT NOT NULL,
+    categories TEXT NOT NULL,       -- numbers joined by ,
+    token      TEXT NOT NULL,
+    released   INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (account, org, months, categories)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE erasures (             -- begun, not finished: entries wait for their log index
+    account TEXT NOT NULL PRIMARY KEY,
+    erase   BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE erased (               -- what was logged for each cv1-erase
+    erase BLOB NOT NULL PRIMARY KEY,
+    text  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE releases (

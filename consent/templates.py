@@ -99,14 +99,12 @@ def check_grant(grant: Grant, directory: Directory, at: int) -> None:
     """Return when the grant asks for no more than its template allows, at unix second `at`.
 
     Raises:
-        NotOffered: a cohort or exclusive grant, or one that replaces another.
+        NotOffered: a cohort or exclusive grant.
         BeyondTemplate: the member that goes beyond is named.
         UnknownKey: the platform is not listed, or not of the grant's organisation.
     """
     if grant.mode != "total" or grant.exclusive:
         raise NotOffered("cohort totals and exclusive use are not offered here")
-    if grant.replaces is not None:
-        raise NotOffered("replacing a grant is not offered here: stop it and allow again")
     template = template_of(grant.template)
     party = directory.party(grant.platform)
     if party.org != grant.org:

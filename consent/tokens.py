@@ -25,11 +25,22 @@ SEALED_SIZE = 112
 
 
 class LinkFact(NamedTuple):
-    """What decides whether a link's months are cells: its source's organisation and first month."""
+    """What decides whether a link's months are cells.
+
+    The organisation of its source, its first month, its absent months; `ends` is the month of its
+    unlink, absent like all later ones.
+    """
 
     link: bytes
     org: str
     begins: Month
+    absent: frozenset[Month] = frozenset()
+    ends: Month | None = None
+
+    def has(self, month: Month) -> bool:
+        """Whether the link has, or may come to have, a figure for the month."""
+        over = self.ends is not None and month >= self.ends
+        return month >= self.begins and month not in self.absent and not over
 
 
 class Granted(NamedTuple):
@@ -48,13 +59,24 @@ def cells_of(links: Iterable[LinkFact], org: str, window: Window) -> tuple[LinkM
         NotMinted: no link has a month in this window, so there is nothing to add up.
     """
     cells = []
-    for fact in sorted(links):
-        months = tuple(month for month in window if month >= fact.begins)
+    for fact in sorted(links, key=lambda fact: fact.link):
+        months = tuple(month for month in window if fact.has(month))
         if fact.org != org and months:
             cells.append(LinkMonths(fact.link, months))
     if not cells:
         raise NotMinted("no source of another organisation has records in this period")
     return tuple(cells)
+
+
+def less_absent(
+    cells: tuple[LinkMonths, ...], absent: Callable[[bytes, Month], bool]
+) -> tuple[LinkMonths, ...]:
+    """Return cells without the (link, month) that are absent: what a window is made again with."""
+    kept = (
+        LinkMonths(cell.link, tuple(m for m in cell.months if not absent(cell.link, m)))
+        for cell in cells
+    )
+    return tuple(cell for cell in kept if cell.months)
 
 
 def check_count(cells: tuple[LinkMonths, ...], scope: tuple[Category, ...]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vault import journal
-from vault.encoding import read_envelope, thumbprint
+from vault.encoding import Envelope, read_envelope, thumbprint
 from vault.errors import BadShape, DifferentBytes, NotFound, StateChanged, TooLarge, UnknownKey
 from vault.messages import Account
 from vault.operator import Operator
@@ -29,6 +29,13 @@ class State(NamedTuple):
 
 class _Text(NamedTuple):
     text: str
+
+
+class WrapName(NamedTuple):
+    """A wrap by id (16 bytes); `until` in unix seconds, None: until it is deleted."""
+
+    wrap: bytes
+    until: int | None
 
 
 class _Wrap(NamedTuple):
@@ -65,6 +72,17 @@ def check_account(tx: Transaction, caller: str) -> None:
         raise UnknownKey("this key has no account here")
 
 
+def verify_account(tx: Transaction, envelope: Envelope, account: str) -> None:
+    """Return when the account's own key signed the envelope.
+
+    Raises:
+        UnknownKey: no such account, or another key. BadJws: the signature does not verify.
+    """
+    if envelope.kid != account:
+        raise UnknownKey("this is signed by the account's own key")
+    envelope.verify(public_key(tx, account))
+
+
 def public_key(tx: Transaction, account: str) -> bytes:
     """Return the account's key (32 bytes); raises UnknownKey."""
     found = tx.one(_Text, "SELECT text FROM accounts WHERE account = ?", account)
@@ -73,8 +91,10 @@ def public_key(tx: Transaction, account: str) -> bytes:
     return Account.opened(read_envelope(found.text, Account.typ)).pk
 
 
-def put_wrap(tx: Transaction, account: str, wrap: bytes, blob: bytes) -> None:
-    """Keep a wrap (id 16 bytes) under the account.
+def put_wrap(
+    tx: Transaction, now: int, account: str, wrap: bytes, blob: bytes, life: int | None = None
+) -> None:
+    """Keep a wrap (id 16 bytes) under the account, for `life` seconds or until it is deleted.
 
     Raises:
         UnknownKey, TooLarge: no account, or over 256 bytes.
@@ -83,23 +103,32 @@ def put_wrap(tx: Transaction, account: str, wrap: bytes, blob: bytes) -> None:
     check_account(tx, account)
     if len(blob) > WRAP_LIMIT:
         raise TooLarge(f"a wrap holds at most {WRAP_LIMIT} bytes")
+    tx.run("DELETE FROM wraps WHERE account = ? AND until <= ?", account, now)
     stored = tx.one(_Wrap, "SELECT account, blob FROM wraps WHERE wrap = ?", wrap)
     if stored and stored != (account, blob):
         raise DifferentBytes("another wrap stands under this id")
     tx.run(
-        "INSERT INTO wraps (wrap, account, blob) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO wraps (wrap, account, blob, until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         wrap,
         account,
         blob,
+        None if life is None else now + life,
     )
 
 
-def get_wrap(tx: Transaction, wrap: bytes) -> bytes:
-    """Return the blob; needs no login; raises NotFound."""
-    stored = tx.one(_Wrap, "SELECT account, blob FROM wraps WHERE wrap = ?", wrap)
+def get_wrap(tx: Transaction, now: int, wrap: bytes) -> bytes:
+    """Return the blob; needs no login; raises NotFound, also for a wrap whose time is over."""
+    sql = "SELECT account, blob FROM wraps WHERE wrap = ? AND (until IS NULL OR until > ?)"
+    stored = tx.one(_Wrap, sql, wrap, now)
     if stored is None:
         raise NotFound("no wrap has this id")
     return stored.blob
+
+
+def wraps_of(tx: Transaction, account: str) -> list[WrapName]:
+    """Return the ids of the account's wraps and when they end."""
+    sql = "SELECT wrap, until FROM wraps WHERE account = ? ORDER BY wrap"
+    return tx.all(WrapName, sql, account)
 
 
 def delete_wrap(tx: Transaction, account: str, wrap: bytes) -> None:

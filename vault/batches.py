@@ -13,7 +13,7 @@ from vault import links
 from vault.crypto.seal import LARGEST, OVERHEAD, SMALLEST
 from vault.directory import Directory
 from vault.encoding import read_envelope, text_hash
-from vault.errors import BadShape, DifferentBytes, Gap
+from vault.errors import BadShape, DifferentBytes, Gap, Unlinked
 from vault.messages import Batch, Receipt
 from vault.operator import Operator
 from vault.storage.database import Transaction
@@ -40,20 +40,23 @@ def deposit(
     """Store a batch; return the `cv1-receipt`, the same one for the same bytes.
 
     1. the link is the calling source's. 2. the same bytes: the stored receipt, also after the key
-    that signed them has ended. 3. signed by a key of this source, valid now. 4. the sealed text has
-    the size of a padding bucket, the tags come in eights, each once. 5. other bytes under a stored
-    number are refused. 6. the next sequence number.
+    that signed them has ended. 3. signed by a key of this source, valid now; the link goes on.
+    4. the sealed text has the size of a padding bucket, the tags come in eights, each once.
+    5. other bytes under a stored number are refused. 6. the next sequence number.
 
     Raises:
-        UnknownKey, BadJws, BadType, BadShape, NotFound, DifferentBytes, Gap: a check fails.
+        UnknownKey, BadJws, BadType, BadShape, NotFound, Unlinked, DifferentBytes, Gap: a check
+            fails.
     """
     envelope = read_envelope(text, Batch.typ)
     message = Batch.opened(envelope)
-    links.source_link(tx, message.link, source)  # 1
+    row = links.source_link(tx, message.link, source)  # 1
     stored = tx.one(Stored, f"{_STORED} AND seq = ?", message.link, message.seq)
     if stored and stored.text == text:
         return stored.receipt  # 2
     directory.verify_party(envelope, source, operator.now())  # 3
+    if row.ended is not None:
+        raise Unlinked("this link has ended")
     check_sizes(message)  # 4
     if stored:
         raise DifferentBytes(f"batch {message.seq} of this link is stored with other bytes")  # 5

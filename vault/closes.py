@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vault import journal, links
+from vault import absents, journal, links
 from vault.batches import next_seq
 from vault.chain import digest_of
 from vault.directory import Directory
 from vault.encoding import read_envelope, text_hash
-from vault.errors import BadShape, DifferentBytes, NotFound, TooEarly, TooLate
+from vault.errors import BadShape, DifferentBytes, NotFound, TooEarly, TooLate, Unlinked
 from vault.messages import Close, Receipt, cell_bytes
 from vault.months import Month, close_slot
 from vault.operator import Operator
@@ -56,13 +56,13 @@ def deposit(
     1. canonical c and valid C (its shape); the link is the calling source's. 2. the same bytes: the
     stored receipt, also after the key that signed them has ended. 3. signed by a key of this
     source, valid now. 4. other bytes for a closed month: kept as evidence, the caller answers
-    different-bytes. 5. the month's slot, by the vault's clock. 6. months rise, from the link's
-    `from`. 7. the release in force. 8. `upto` and the digest over the batches and receipts since
-    the close before.
+    different-bytes. 5. the month is not absent; its slot, by the vault's clock. 6. months rise,
+    from the link's `from`. 7. the release in force. 8. `upto` and the digest over the batches and
+    receipts since the close before.
 
     Raises:
-        UnknownKey, BadJws, BadType, BadShape, BadPoint, BadScalar, NotFound, TooEarly, TooLate:
-        a check fails, and nothing is stored.
+        UnknownKey, BadJws, BadType, BadShape, BadPoint, BadScalar, NotFound, Unlinked, Absent,
+        TooEarly, TooLate: a check fails, and nothing is stored.
     """
     envelope = read_envelope(text, Close.typ)
     message = Close.opened(envelope)
@@ -74,6 +74,9 @@ def deposit(
     if stored:
         _keep_evidence(tx, message, text)
         return Taken(stored.receipt, stored.hash, differs=True)  # 4
+    if row.ended is not None and directory.month_at(row.ended) <= message.month:
+        raise Unlinked("this link has ended; this month and later ones are absent")
+    absents.check_present(tx, directory, row, message.month)
     check_slot(message.month, directory.listing.zone, operator.now())  # 5
     previous = last_close(tx, message.link)
     if message.month < row.begins or (previous and message.month <= previous.month):

@@ -17,7 +17,7 @@ person reads. The exception's text says what was found and what was wanted, neve
     ├── TooMany         429
     ├── LogUnavailable  503
     └── Local           —    BadSeal BadTotal BadProof BadDirectory BadFile BadMethodology
-                             BadDatabase BadCode BadPlace Unreachable
+                             BadDatabase BadCode BadPlace Unreachable FalseAbsent Relink
 """
 
 from __future__ import annotations
@@ -259,7 +259,12 @@ class TooLate(OutOfRules):
 
 
 class Absent(OutOfRules):
-    """The month is absent for this link."""
+    """The month is absent for this link; the vault's signed statement of it comes along."""
+
+    def __init__(self, detail: str, statement: str = "") -> None:
+        """Keep the `cv1-absent` text; empty where the month is absent without one."""
+        super().__init__(detail)
+        self.statement = statement
 
     slug = "absent"
     en = "This source has no figure for this month."
@@ -376,14 +381,37 @@ class Unreachable(Local):
     zh = "目前无法连接到保管库。"
 
 
+class FalseAbsent(Local):
+    """The vault logged an absent for a month whose close it had receipted: both texts are proof."""
+
+    slug = "false-absent"
+    en = "The vault denies figures that it had confirmed. Keep this message: it is evidence."
+    zh = "保管库否认了它曾确认收到的数据。请保留这条消息作为证据。"
+
+    def __init__(self, detail: str, evidence: tuple[str, ...] = ()) -> None:
+        """Keep the texts that prove it: the absent (or the link's state) and the receipt."""
+        super().__init__(detail)
+        self.evidence = evidence
+
+
+class Relink(Local):
+    """The link cannot be closed again: its books and the vault differ; a new link is needed."""
+
+    slug = "relink"
+    en = "This link must be made anew; its records up to now are kept."
+    zh = "需要重新建立关联；此前的记录会保留。"
+
+
 def tree(root: type[VaultError] = VaultError) -> list[type[VaultError]]:
     """Return every class of the tree that has a slug, parents first."""
     own = [root] if "slug" in root.__dict__ and root.slug else []
     return own + [leaf for child in root.__subclasses__() for leaf in tree(child)]
 
 
-def from_problem(slug: str, detail: str) -> VaultError:
+def from_problem(slug: str, detail: str, statement: str = "") -> VaultError:
     """Return the error that a problem+json answer names; an unknown slug becomes Unreachable."""
+    if slug == Absent.slug:
+        return Absent(detail, statement)
     for kind in tree():
         if kind.slug == slug and kind.status is not None:
             return kind(detail)

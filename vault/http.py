@@ -16,10 +16,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from vault import accounts, batches, closes, dpop, links, register
+from vault import absents, accounts, batches, closes, dpop, links, register
 from vault.directory import Directory
-from vault.encoding import Json, b64u
-from vault.errors import BadJws, BadShape, NotFound, StaleProof, TooLarge, VaultError
+from vault.encoding import Json, b64u, text_hash
+from vault.errors import Absent, BadJws, BadShape, NotFound, StaleProof, TooLarge, VaultError
 from vault.journal import Prove
 from vault.operator import Operator
 from vault.storage.database import Database, Transaction
@@ -30,6 +30,29 @@ PAGE = 16
 _COUNTER = re.compile(r'"(0|[1-9][0-9]{0,14})"')
 
 
+class Rollover:
+    """Writes down what the end of a month makes true, before the first request after it."""
+
+    def __init__(self, database: Database, operator: Operator) -> None:
+        """Start without having looked at any moment."""
+        self._database, self._operator = database, operator
+        self._seen = -1
+
+    def catch_up(self) -> None:
+        """Sweep the absents of every month whose slot has passed.
+
+        Looks once a quarter of an hour: every zone's months begin at one.
+        """
+        quarter = self._operator.now() // 900
+        if quarter != self._seen:
+            self._database.write(self._sweep)
+            self._seen = quarter
+
+    def _sweep(self, tx: Transaction) -> None:
+        if register.has_directory(tx):
+            absents.sweep(tx, self._operator, register.in_force(tx))
+
+
 @dataclass(frozen=True)
 class Service:
     """What the routes stand on; `wall` is the wall clock, on which DPoP proofs stay."""
@@ -38,6 +61,7 @@ class Service:
     operator: Operator
     public_url: str
     prove: Prove
+    rollover: Rollover
     wall: Callable[[], int]
     seen: dpop.Seen
 
@@ -64,10 +88,12 @@ class Call:
 
     def write(self, work: Callable[[Transaction, Directory], T]) -> T:
         """Return what the work returned, committed, under the directory in force."""
+        self.service.rollover.catch_up()
         return self.service.database.write(lambda tx: work(tx, register.in_force(tx)))
 
     def read(self, work: Callable[[Transaction, Directory], T]) -> T:
         """Return what the work returned over one snapshot."""
+        self.service.rollover.catch_up()
         return self.service.database.read(lambda tx: work(tx, register.in_force(tx)))
 
     def party(self, directory: Directory, role: str) -> str:
@@ -115,6 +141,7 @@ async def called(request: Request) -> Call:
 ServiceIn = Annotated[Service, Depends(service_of)]
 CallIn = Annotated[Call, Depends(called)]
 First = Annotated[int, Query(ge=0, lt=2**53)]
+Life = Annotated[int | None, Query(ge=60, le=86400)]
 router = APIRouter()
 
 
@@ -160,14 +187,25 @@ def post_account(call: CallIn) -> JSONResponse:
 @router.get("/v1/wraps/{wrap}")
 def get_wrap(wrap: str, service: ServiceIn) -> JSONResponse:
     """Return a wrap by its unguessable id; no login."""
-    blob = service.database.read(lambda tx: accounts.get_wrap(tx, path_id(wrap)))
+    now = service.operator.now()
+    blob = service.database.read(lambda tx: accounts.get_wrap(tx, now, path_id(wrap)))
     return answer({"blob": b64u(blob)})
 
 
+@router.get("/v1/holder/wraps")
+def get_wraps(call: CallIn) -> JSONResponse:
+    """Return the ids of the caller's wraps and when they end."""
+    rows = call.read(lambda tx, _: accounts.wraps_of(tx, call.caller))
+    return answer({"wraps": [{"wrap": row.wrap.hex(), "until": row.until} for row in rows]})
+
+
 @router.put("/v1/holder/wraps/{wrap}")
-def put_wrap(wrap: str, call: CallIn) -> JSONResponse:
-    """Keep a wrap; the body is its bytes."""
-    call.write(lambda tx, _: accounts.put_wrap(tx, call.caller, path_id(wrap), call.body))
+def put_wrap(wrap: str, call: CallIn, life: Life = None) -> JSONResponse:
+    """Keep a wrap, for `life` seconds when given; the body is its bytes."""
+    now = call.operator.now()
+    call.write(
+        lambda tx, _: accounts.put_wrap(tx, now, call.caller, path_id(wrap), call.body, life)
+    )
     return answer({})
 
 
@@ -213,9 +251,37 @@ def post_link(call: CallIn) -> JSONResponse:
 def get_links(call: CallIn) -> JSONResponse:
     """Return the caller's links."""
     rows = call.read(lambda tx, _: links.links_of(tx, call.caller))
-    return answer(
-        {"links": [{"link": r.link.hex(), "source": r.source, "from": r.begins} for r in rows]}
+    return answer({"links": [_link(row) for row in rows]})
+
+
+def _link(row: links.LinkRow) -> dict[str, Json]:
+    found: dict[str, Json] = {
+        "link": row.link.hex(),
+        "source": row.source,
+        "from": row.begins,
+        "state": row.state,
+    }
+    return found
+
+
+@router.post("/v1/holder/links/{link}/unlink")
+def post_holder_unlink(link: str, call: CallIn) -> JSONResponse:
+    """End a link of the caller."""
+    name = call.write(
+        lambda tx, _: links.unlink_as_holder(
+            tx, call.operator, call.caller, path_id(link), call.text()
+        )
     )
+    return answer({"proof": call.prove(name)})
+
+
+@router.post("/v1/holder/links/{link}/reject")
+def post_reject(link: str, call: CallIn) -> JSONResponse:
+    """Take the holder's word that a close does not open."""
+    name = call.write(
+        lambda tx, _: absents.reject(tx, call.operator, call.caller, path_id(link), call.text())
+    )
+    return answer({"proof": call.prove(name)})
 
 
 @router.get("/v1/holder/links/{link}/batches")
@@ -223,7 +289,7 @@ def get_batches(link: str, call: CallIn, first: First = 0) -> JSONResponse:
     """Return a page of a link's batches, each with its receipt; `next` when there may be more."""
 
     def work(tx: Transaction, _: Directory) -> list[batches.Stored]:
-        _own(tx, call, path_id(link))
+        links.holder_link(tx, call.caller, path_id(link))
         return batches.batches_of(tx, path_id(link), first, PAGE)
 
     found = call.read(work)
@@ -236,29 +302,56 @@ def get_batches(link: str, call: CallIn, first: First = 0) -> JSONResponse:
 
 @router.get("/v1/holder/links/{link}/closes")
 def get_closes(link: str, call: CallIn) -> JSONResponse:
-    """Return a link's closes, each with its receipt."""
+    """Return a link's closes, each with its receipt, and all that makes a month absent."""
 
-    def work(tx: Transaction, _: Directory) -> list[closes.Stored]:
-        _own(tx, call, path_id(link))
-        return closes.closes_of(tx, path_id(link))
+    def work(tx: Transaction, _: Directory) -> tuple[list[closes.Stored], list[str]]:
+        row = links.holder_link(tx, call.caller, path_id(link))
+        return closes.closes_of(tx, row.link), _endings(tx, row)
 
-    return answer({"closes": [{"close": c.text, "receipt": c.receipt} for c in call.read(work)]})
+    found, endings = call.read(work)
+    return answer(
+        {
+            "closes": [{"close": c.text, "receipt": c.receipt} for c in found],
+            "absents": [{"text": t, "proof": call.prove(text_hash(t))} for t in endings],
+        }
+    )
 
 
-def _own(tx: Transaction, call: Call, link: bytes) -> None:
-    if links.link_of(tx, link).account != call.caller:
-        raise NotFound("no such link of yours")
+def _endings(tx: Transaction, row: links.LinkRow) -> list[str]:
+    gone = [*absents.absents_of(tx, row.link), *absents.rejects_of(tx, row.link)]
+    return [entry.text for entry in gone] + ([row.unlink] if row.unlink else [])
 
 
 @router.get("/v1/links/{link}")
 def get_link(link: str, call: CallIn) -> JSONResponse:
-    """Tell a source whether its link is attached, with the receipts of its closes."""
+    """Tell a source the state of its link: to stop by, never to choose by."""
 
-    def work(tx: Transaction, directory: Directory) -> list[closes.Stored]:
+    def work(tx: Transaction, directory: Directory) -> dict[str, Json]:
         row = links.source_link(tx, path_id(link), call.party(directory, "source"))
-        return closes.closes_of(tx, row.link)
+        return {
+            "state": row.state,
+            "receipts": [c.receipt for c in closes.closes_of(tx, row.link)],
+            "absents": [gone.text for gone in absents.absents_of(tx, row.link)],
+            "rejects": [gone.text for gone in absents.rejects_of(tx, row.link)],
+        }
 
-    return answer({"state": "attached", "receipts": [c.receipt for c in call.read(work)]})
+    return answer(call.read(work))
+
+
+@router.post("/v1/links/{link}/unlink")
+def post_source_unlink(link: str, call: CallIn) -> JSONResponse:
+    """End a link because the source's customer asks."""
+    name = call.write(
+        lambda tx, directory: links.unlink_as_source(
+            tx,
+            call.operator,
+            directory,
+            call.party(directory, "source"),
+            path_id(link),
+            call.text(),
+        )
+    )
+    return answer({"proof": call.prove(name)})
 
 
 @router.post("/v1/batches")
@@ -290,6 +383,8 @@ def problem(error: VaultError) -> Response:
     # One body for every 404: unknown and not yours cannot be told apart.
     detail = "unknown, or not yours" if isinstance(error, NotFound) else str(error)
     body = {"type": error.slug, "title": error.en, "status": status, "detail": detail}
+    if isinstance(error, Absent) and error.statement:
+        body["statement"] = error.statement
     return JSONResponse(
         body,
         status,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from vault.encoding import text_hash
+from vault.errors import NotFound
 from vault.operator import Operator
 from vault.storage.database import Transaction
 
@@ -55,10 +56,24 @@ def find(tx: Transaction, name: bytes) -> Entry | None:
     return tx.one(Entry, "SELECT id, position, at, salt, text FROM journal WHERE hash = ?", name)
 
 
+def entry_of(tx: Transaction, name: bytes) -> Entry:
+    """Return the entry of a text by its hash; raises NotFound."""
+    entry = find(tx, name)
+    if entry is None:
+        raise NotFound("no such entry")
+    return entry
+
+
 def holds(tx: Transaction, text: str) -> bytes | None:
     """Return the text's hash when exactly these bytes were taken before: the answer stands."""
     name = text_hash(text)
     return name if find(tx, name) else None
+
+
+def waiting(tx: Transaction, account: str) -> bool:
+    """Return whether an entry of the account has no log index yet."""
+    sql = "SELECT at FROM journal WHERE account = ? AND position IS NULL LIMIT 1"
+    return tx.one(_At, sql, account) is not None
 
 
 def entries_of(tx: Transaction, account: str) -> list[Entry]:

@@ -228,6 +228,35 @@ class Attach(Message):
     receipt: Jws
 
 
+class Unlink(Message):
+    """``cv1-unlink``: the holder, or the source for its customer, ends a link."""
+
+    typ: ClassVar[str] = "cv1-unlink"
+    link: Id
+
+
+class Reject(Message):
+    """``cv1-reject``: the holder cannot open a close; `close` is its hash."""
+
+    typ: ClassVar[str] = "cv1-reject"
+    close: Hash
+
+
+class AbsentMonth(Message):
+    """``cv1-absent``: the vault's word that a month's slot passed without a close."""
+
+    typ: ClassVar[str] = "cv1-absent"
+    link: Id
+    month: MonthText
+
+
+class Erase(Message):
+    """``cv1-erase``: the holder deletes the whole account; `pk` is its key."""
+
+    typ: ClassVar[str] = "cv1-erase"
+    pk: SigningPk
+
+
 class Batch(Message):
     """``cv1-batch``: sealed records of one link; tags let the vault count a receipt once."""
 

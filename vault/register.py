@@ -31,6 +31,11 @@ def in_force(tx: Transaction) -> Directory:
     return read_directory(last.text, last.signer)
 
 
+def has_directory(tx: Transaction) -> bool:
+    """Return whether the auditor has posted a directory."""
+    return _last(tx) is not None
+
+
 def publish(tx: Transaction, operator: Operator, text: str) -> bytes:
     """Take the next directory; return its journal hash.
 

@@ -8,7 +8,8 @@ CREATE TABLE accounts (
 CREATE TABLE wraps (
     wrap    BLOB NOT NULL PRIMARY KEY,
     account TEXT NOT NULL REFERENCES accounts,
-    blob    BLOB NOT NULL
+    blob    BLOB NOT NULL,
+    until   INTEGER                 -- null: until it is deleted
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE states (
@@ -22,7 +23,9 @@ CREATE TABLE links (
     account TEXT NOT NULL REFERENCES accounts,
     source  TEXT NOT NULL,
     begins  TEXT NOT NULL,          -- month
-    text    TEXT NOT NULL
+    text    TEXT NOT NULL,
+    ended   INTEGER,                -- when it was unlinked, as the log says
+    unlink  TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX links_of_account ON links (account, link);
 
@@ -50,6 +53,25 @@ CREATE TABLE closes (
     cells   BLOB NOT NULL,          -- 7 × (c, C), 64 bytes each
     PRIMARY KEY (link, month)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE absents (              -- months whose slot passed without a close
+    link  BLOB NOT NULL REFERENCES links,
+    month TEXT NOT NULL,
+    text  TEXT NOT NULL,
+    PRIMARY KEY (link, month)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rejects (              -- months whose close its holder could not open
+    link  BLOB NOT NULL REFERENCES links,
+    month TEXT NOT NULL,
+    text  TEXT NOT NULL,
+    PRIMARY KEY (link, month)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE swept (                -- the last month whose absents are written down
+    one   INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    month TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE evidence (             -- a second text for a closed month, kept against its signer
     link  BLOB NOT NULL,

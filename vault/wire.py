@@ -138,5 +138,9 @@ def _slug(reply: httpx2.Response) -> str:
 
 
 def _error(reply: httpx2.Response) -> Exception:
-    detail = _members(reply).get("detail")
-    return from_problem(_slug(reply), detail if isinstance(detail, str) else "")
+    members = _members(reply)
+    detail, statement = (
+        found if isinstance(found := members.get(name), str) else ""
+        for name in ("detail", "statement")
+    )
+    return from_problem(_slug(reply), detail, statement)
