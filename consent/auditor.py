@@ -10,7 +10,7 @@ After the download everything is offline. The report names a finding by its log 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from consent.log.merkle import leaf_hash, root
@@ -42,7 +42,9 @@ class Served:
 class Report:
     """What an audit found over the whole tree of one checkpoint.
 
-    `counts` is the number of entries by kind; `signed` is the checkpoint as the log signed it.
+    `counts` is the number of entries by kind; `signed` is the checkpoint as the log signed it;
+    `unseen` are erased entries that this auditor never saw; `owners` (index → account) is kept for
+    the next audit.
     """
 
     size: int
@@ -50,6 +52,8 @@ class Report:
     signed: str
     counts: dict[str, int]
     findings: list[Finding]
+    unseen: list[int]
+    owners: dict[int, str]
 
     def plain(self) -> dict[str, Json]:
         """Return the report as JSON members."""
@@ -60,15 +64,25 @@ class Report:
             "findings": [
                 {"index": f.index, "rule": f.rule, "reason": f.reason} for f in self.findings
             ],
+            "unseen": [*self.unseen],
         }
 
 
 class Auditor:
     """One auditor at one vault."""
 
-    def __init__(self, key: SigningKey, wire: Wire, policy: Policy) -> None:
-        """Stand on the directory key; `wire` speaks with it."""
-        self._key, self._wire, self._policy = key, wire, policy
+    def __init__(
+        self,
+        key: SigningKey,
+        wire: Wire,
+        policy: Policy,
+        seen: Mapping[int, str] | None = None,
+    ) -> None:
+        """Stand on the directory key; `wire` speaks with it.
+
+        `seen` is index → account of the texts that earlier audits saw (a report's `owners`).
+        """
+        self._key, self._wire, self._policy, self._seen = key, wire, policy, seen
 
     def publish(self, listing: Listing) -> str:
         """Sign and post a directory; return its text once it is logged."""
@@ -93,17 +107,21 @@ class Auditor:
         leaves = self._leaves(head.size)
         findings = check_root(head, leaves)  # 2
         texts = self._texts(head.size)
-        replay = Replay(self._policy.auditor)
+        replay = Replay(self._policy.auditor, self._seen)
         for index, leaf in enumerate(leaves):
             served = texts.get(index)
-            if served is None or leaf_data(served.salt, served.at, served.text) != leaf:  # 3
-                found = "no text" if served is None else "a text that is not the leaf's"
-                findings.append(Finding(index, "leaf", f"the vault serves {found}"))
+            if served is None:
+                replay.miss(index)  # 3
+            elif leaf_data(served.salt, served.at, served.text) != leaf:
+                findings.append(Finding(index, "leaf", "the text served is not the leaf's"))
             else:
                 replay.take(index, served.at, served.text)  # 4
             progress(index + 1, head.size)
+        replay.finish()
         findings = sorted(findings + replay.findings)
-        return Report(head.size, head.root, signed, replay.counts, findings)
+        return Report(
+            head.size, head.root, signed, replay.counts, findings, replay.unseen, replay.owners
+        )
 
     def _open(self, signed: str) -> Checkpoint:
         try:

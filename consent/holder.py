@@ -19,17 +19,32 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from consent.device import Device
-from consent.messages import Bind, Grant, NoticeRef, Revoke, Terms, Token
+from consent.endings import fetch_endings
+from consent.messages import (
+    Bind,
+    Erased,
+    Grant,
+    LinkMonths,
+    NoticeRef,
+    Pause,
+    Release,
+    Resume,
+    Revoke,
+    Terms,
+    Token,
+)
 from consent.notices import notice_hash, render_notice
 from consent.policy import Policy, check_logged, fetch_directory
+from consent.recompute import check_unreadable
 from consent.records import OwnLink, add_closes, open_link
-from consent.state import KnownLink, Minted
+from consent.state import KnownLink, Minted, WindowName
 from consent.templates import check_grant
 from consent.tokens import (
     Granted,
     LinkFact,
     cells_of,
     check_count,
+    less_absent,
     seal_token,
     sign_token,
     sum_masks,
@@ -38,14 +53,16 @@ from vault.crypto import keys
 from vault.crypto.keys import Root
 from vault.crypto.seal import seal
 from vault.directory import Directory, check_link, release_fits
-from vault.encoding import Json, compact_json, read_envelope, thumbprint, unb64u
+from vault.encoding import Json, compact_json, read_envelope, text_hash, thumbprint, unb64u
 from vault.errors import BadCode, BadShape, Locale, NotFound, NotMinted
-from vault.messages import Account, Attach, LinkCode, link_info
-from vault.methodology.release import Release, load_release
+from vault.messages import Account, Attach, Erase, LinkCode, Reject, Unlink, link_info
+from vault.methodology.release import Release as Methodology
+from vault.methodology.release import load_release
 from vault.months import Grams, Window, add_months
 from vault.wire import Wire, objects_of, text_of
 
 AHEAD = 3
+DEVICE_CODE_LIFE = 600
 
 
 @dataclass(frozen=True)
@@ -109,9 +126,49 @@ class Holder:
     def add_code(self) -> str:
         """Return a new recovery code, its wrap kept at the vault: show it once, never store it."""
         secret = self._random(keys.ROOT_SIZE)
-        blob = keys.wrap_root(secret, self._root, self._random(keys.NONCE_SIZE))
-        self._wire.send("PUT", f"/v1/holder/wraps/{keys.wrap_id(secret).hex()}", blob)
+        self.put_wrap(secret)
         return keys.write_code(secret)
+
+    def put_wrap(self, secret: bytes, life: int | None = None) -> None:
+        """Keep the root under a new wrap, for `life` seconds or until it is deleted.
+
+        Args:
+            secret: 20 random bytes shown as a code, or the 32 bytes of a passkey's PRF.
+            life: a second device's code ends by itself; the product's is 600 seconds.
+        """
+        blob = keys.wrap_root(secret, self._root, self._random(keys.NONCE_SIZE))
+        query = "" if life is None else f"?life={life}"
+        self._wire.send("PUT", f"/v1/holder/wraps/{keys.wrap_id(secret).hex()}{query}", blob)
+
+    def delete_wrap(self, secret: bytes) -> None:
+        """Forget a wrap: an old recovery code, a lost passkey; raises NotFound."""
+        self._wire.send("DELETE", f"/v1/holder/wraps/{keys.wrap_id(secret).hex()}")
+
+    def show_device_code(self) -> str:
+        """Return a code that brings the vault to a second device within ten minutes."""
+        secret = self._random(keys.ROOT_SIZE)
+        self.put_wrap(secret, DEVICE_CODE_LIFE)
+        return keys.write_code(secret)
+
+    def erase(self) -> Erased:
+        """Delete this account and everything of it at the vault; return what the vault logged.
+
+        Grants and links end first. What platforms were given cannot be called back.
+
+        Raises:
+            BadProof, BadShape: the vault does not prove that it logged the erasure.
+        """
+        text = Erase(iat=self._now(), pk=self._key.public).signed(self._key)
+        body = self._wire.send("DELETE", "/v1/holder", text).body
+        check_logged(self.directory, text, text_of(body, "proof"))
+        told = text_of(body, "erased")
+        place = check_logged(self.directory, told, text_of(body, "erased_proof"))
+        envelope = read_envelope(told, Erased.typ)
+        envelope.verify(self.directory.vault_key(envelope.kid, place.at))
+        erased = Erased.opened(envelope)
+        if erased.erase != text_hash(text):
+            raise BadShape("the vault logged the erasure of something else")
+        return erased
 
     def refresh(self) -> None:
         """Fetch the directory in force and the state that another device may have stored."""
@@ -163,10 +220,25 @@ class Holder:
             for link, entry in known
         ]
 
-    def _release(self, name: str) -> Release:
+    def _release(self, name: str) -> Methodology:
         release = load_release(name)
         release_fits(self.directory.release(name), release.file)
         return release
+
+    def unlink(self, link: bytes) -> None:
+        """End a link: its source sends no more, and months from now on are absent."""
+        unlink = Unlink(iat=self._now(), link=link)
+        self._post(f"/v1/holder/links/{link.hex()}/unlink", unlink.signed(self._key))
+
+    def reject(self, link: bytes, close: str) -> None:
+        """Say that a close does not open: its month becomes absent.
+
+        Raises:
+            BadTotal: it does open, so that there is nothing to reject.
+        """
+        check_unreadable(keys.stream_key(self._root, link), close)
+        reject = Reject(iat=self._now(), close=text_hash(close))
+        self._post(f"/v1/holder/links/{link.hex()}/reject", reject.signed(self._key))
 
     # Consent
 
@@ -174,8 +246,10 @@ class Holder:
         """Return what the person reads before they allow these terms."""
         return render_notice(terms, self.directory, locale)
 
-    def allow(self, terms: Terms, locale: Locale) -> Grant:
+    def allow(self, terms: Terms, locale: Locale, replaces: Grant | None = None) -> Grant:
         """Give the consent whose notice the person read in this locale; return the grant.
+
+        `replaces` is the grant that ends with it, when terms change.
 
         Raises:
             BeyondTemplate, NotOffered: the terms ask for more than their template allows.
@@ -191,6 +265,7 @@ class Holder:
             pk=key.public,
             org=org,
             notice=notice,
+            replaces=replaces.grant if replaces else None,
         )
         check_grant(grant, self.directory, self._now())
         self._bind(org)
@@ -208,33 +283,68 @@ class Holder:
     def mint(self, grant: Grant, ahead: int = AHEAD) -> list[Window]:
         """Make the tokens that are due: every window that starts at most `ahead` months from now.
 
-        Returns the windows newly made. The guard is kept here first: a window is in the state
-        before it is sealed.
+        Missed windows are due too; a window whose token counts on a month that has become absent
+        is made again without it, unless it was released. Returns the windows made now.
+
+        The guard is kept here first: a window is in the state before it is sealed.
 
         Raises:
-            AtomUsed: the organisation already has a total over part of a window.
+            AtomUsed: the organisation already has another total over part of a window.
         """
         latest = add_months(self.directory.month_at(self._now()), ahead)
+        self._device.load()
         tokens = self._tokens()
         self._recall(tokens)
-        held = {(token.grant, token.window) for token in tokens}
+        held = {(token.grant, token.window): token.cells for token in tokens}
+        facts, released = self.link_facts(), self._released()
         made = []
         for window in grant.windows:
-            if window[0] <= latest and (grant.grant, window) not in held:
-                try:
-                    self._mint(grant, window)
-                except NotMinted:
-                    continue  # no source of another organisation has this period yet
+            if window[0] > latest:
+                continue
+            try:
+                cells = self._due(grant, window, facts, released)
+            except NotMinted:
+                continue  # there is nothing to add up
+            if held.get((grant.grant, window)) != cells:
+                self._mint(grant, window, cells)
                 made.append(window)
         return made
 
-    def _mint(self, grant: Grant, window: Window) -> None:
-        entry = self._device.state.minted_for(grant.grant, window)
-        if entry is None:
-            fresh = self._minted(grant, window)
-            self._device.save(lambda state: state.with_minted(fresh))
-            entry = self._device.state.minted_for(grant.grant, window) or fresh
-        granted = Granted(grant.grant, window)
+    def _due(
+        self,
+        grant: Grant,
+        window: Window,
+        facts: list[LinkFact],
+        released: set[WindowName],
+    ) -> tuple[LinkMonths, ...]:
+        """Return the cells that the window's token must cover; raises NotMinted for none."""
+        name = (grant.org, grant.categories, window)
+        last = self._device.state.last_of(name)
+        if last is None:
+            return cells_of(facts, grant.org, window)
+        known = {fact.link: fact for fact in facts}
+        cells = less_absent(
+            last.cells, lambda link, month: link in known and not known[link].has(month)
+        )
+        if not cells or (cells != last.cells and name in released):
+            raise NotMinted("every month is absent, or the window was released and stays as it was")
+        return cells
+
+    def _mint(self, grant: Grant, window: Window, cells: tuple[LinkMonths, ...]) -> None:
+        check_count(cells, grant.scope)
+        entry = Minted(
+            grant=grant.grant,
+            org=grant.org,
+            categories=grant.categories,
+            window=window,
+            cells=cells,
+        )
+        self._device.save(lambda state: state.with_minted(entry))
+        kept = self._device.state.minted_for(grant.grant, window) or entry
+        self._seal(grant, kept)
+
+    def _seal(self, grant: Grant, entry: Minted) -> None:
+        granted = Granted(grant.grant, entry.window)
         masks = sum_masks(lambda link: keys.stream_key(self._root, link), entry.cells, grant.scope)
         platform = self.directory.sealing_key(grant.platform, self._now())
         sealed = seal_token(masks, platform, granted)
@@ -243,33 +353,57 @@ class Holder:
         answer = self._wire.post("/v1/holder/tokens", compact_json(post.plain())).body
         check_logged(self.directory, post.token, text_of(answer, "proof"))
 
-    def _minted(self, grant: Grant, window: Window) -> Minted:
-        cells = cells_of(self.link_facts(), grant.org, window)
-        check_count(cells, grant.scope)
-        return Minted(
-            grant=grant.grant,
-            org=grant.org,
-            categories=grant.categories,
-            window=window,
-            cells=cells,
-        )
-
     def link_facts(self) -> list[LinkFact]:
-        """Return every link ever attached, with its source's organisation and first month."""
-        return [
-            LinkFact(bytes.fromhex(link), self.directory.org_of(known.source), known.begins)
-            for link, known in self._device.state.links.items()
-        ]
+        """Return every link ever attached: its source's organisation and which months it has."""
+        facts = []
+        for name, known in self._device.state.links.items():
+            link = bytes.fromhex(name)
+            endings = fetch_endings(
+                self._wire, self.directory, self._key.public, link, known.source
+            )
+            facts.append(
+                LinkFact(
+                    link,
+                    self.directory.org_of(known.source),
+                    known.begins,
+                    frozenset(endings.absent),
+                    endings.ends,
+                )
+            )
+        return facts
+
+    def _released(self) -> set[WindowName]:
+        """Return the windows of which an organisation has a total already."""
+        own = {one.grant.grant: one.grant for one in self.grants()}
+        body = self._wire.get("/v1/holder/releases").body
+        found = set()
+        for item in objects_of(body, "releases"):
+            release = Release.opened(read_envelope(text_of(item, "release"), Release.typ))
+            given = own.get(release.grant)
+            if given is not None:
+                found.add((given.org, given.categories, release.window))
+        return found
 
     def stop(self, grant: Grant) -> None:
         """Stop sharing: after this returns, no release of the grant succeeds."""
+        self._change(grant, Revoke)
+
+    def pause(self, grant: Grant) -> None:
+        """Pause sharing: releases wait, also for the months in between, until it goes on."""
+        self._change(grant, Pause)
+
+    def resume(self, grant: Grant) -> None:
+        """Let a paused grant go on."""
+        self._change(grant, Resume)
+
+    def _change(self, grant: Grant, kind: type[Revoke]) -> None:
         count = next((g.count for g in self.grants() if g.grant.grant == grant.grant), None)
         if count is None:
             raise NotFound("no such grant of yours")
-        revoke = Revoke(iat=self._now(), grant=grant.grant, n=count + 1)
+        message = kind(iat=self._now(), grant=grant.grant, n=count + 1)
         self._post(
             f"/v1/holder/grants/{grant.grant.hex()}/status",
-            revoke.signed(keys.consent_key(self._root, grant.org)),
+            message.signed(keys.consent_key(self._root, grant.org)),
         )
 
     def grants(self) -> list[OwnGrant]:

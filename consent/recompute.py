@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from vault.chain import ZERO, digest_of, settle
+from vault.crypto.commit import ORDER
 from vault.crypto.keys import OpeningKey, StreamKey
-from vault.crypto.meter import hide, masks_of
+from vault.crypto.meter import CELL_LIMIT, hide, masks_of
 from vault.crypto.seal import open_sealed, unpad
 from vault.encoding import compact_json, read_envelope, strict_json
 from vault.errors import BadSeal, BadTotal
@@ -102,6 +103,21 @@ def check_closes(
         found.append(OwnClose(text, close.month, settled.grams, settled.balances))
         after = close.upto
     return found
+
+
+def check_unreadable(key: StreamKey, text: str) -> None:
+    """Return when a close has a cell that does not open: 2^40 g or more, or another commitment.
+
+    Raises:
+        BadTotal: every cell opens, so that its holder has nothing to reject.
+    """
+    close = Close.opened(read_envelope(text, Close.typ))
+    for category, cell in zip(Category, close.cells, strict=True):
+        masks = masks_of(key, category, close.month)
+        grams = (cell.masked - masks.tau) % ORDER
+        if grams >= CELL_LIMIT or hide(Grams(grams), masks) != cell:
+            return
+    raise BadTotal("every cell of this close opens; a question about it goes to the source")
 
 
 def sums_of(batches: Iterable[OpenedBatch], release_of: ReleaseOf) -> dict[int, int]:

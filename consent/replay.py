@@ -1,33 +1,58 @@
 """The audit replay: every entry of the log, judged by what stood before it (protocol section 7).
 
-    replay = Replay(auditor_key)
+    replay = Replay(auditor_key, seen)
     replay.take(index, at, text)      # in log order
+    replay.miss(index)                # the vault serves no text for this leaf
+    replay.finish()
     replay.findings                   # [Finding(index=17, rule="release", reason="…")]
 
 The replay sees no total: commitments and masked sums are all it needs. A rule that is broken
-becomes a finding and the entry changes nothing; the replay goes on.
+becomes a finding and the entry changes nothing; the replay goes on. A text may be missing only
+where a later `cv1-erased`, whose `cv1-erase` verifies, covers it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
-from consent.messages import Bind, Grant, Refusal, Release, Revoke, Token
+from consent.messages import (
+    Bind,
+    Erased,
+    Grant,
+    Pause,
+    Refusal,
+    Release,
+    Resume,
+    Revoke,
+    Token,
+)
 from consent.notices import check_notice
+from consent.replay_links import Entry, LinkReplay
 from consent.shown import combine, hash_closes
 from consent.templates import check_grant
-from consent.tokens import check_count
+from consent.tokens import check_count, less_absent
 from vault.crypto.meter import Cell
-from vault.directory import FIRST_PREV, Directory, check_link, read_directory
-from vault.encoding import Envelope, read_envelope, text_hash, thumbprint
-from vault.errors import BadDirectory, BadShape, VaultError
-from vault.messages import Account, Attach, Close, Listing
-from vault.months import Month, close_slot, join_window
+from vault.encoding import read_envelope, text_hash, thumbprint
+from vault.errors import BadShape, VaultError
+from vault.messages import (
+    AbsentMonth,
+    Account,
+    Attach,
+    Close,
+    Erase,
+    Listing,
+    Reject,
+    Unlink,
+)
+from vault.months import Month, Window, join_window
 
-LinkMonth = tuple[bytes, Month]
 Atom = tuple[str, str, int, Month]
+WindowName = tuple[str, str, tuple[int, ...], Window]
+
+STATES = {Revoke.typ: "revoked", Pause.typ: "paused", Resume.typ: "live"}
+_ENDED = frozenset({"revoked", "replaced"})
 
 
 @dataclass(frozen=True, order=True)
@@ -40,27 +65,10 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry: log index, the vault's unix seconds, and the message."""
-
-    index: int
-    at: int
-    text: str
-    envelope: Envelope
-
-
-@dataclass(frozen=True)
 class _Bound:
     account: str
     org: str
     pk: bytes
-
-
-@dataclass(frozen=True)
-class _Linked:
-    account: str
-    source: str
-    begins: Month
 
 
 @dataclass
@@ -68,43 +76,71 @@ class _Granted:
     grant: Grant
     account: str
     count: int = 0
-    live: bool = True
+    state: str = "live"
     tokens: dict[str, tuple[bytes, Token]] = field(default_factory=dict)
 
+    def name(self, window: Window) -> WindowName:
+        """What makes a window the same: account, organisation, categories, months."""
+        return (self.account, self.grant.org, self.grant.categories, window)
 
-class Replay:
+
+@dataclass
+class _Window:
+    """The last token of an organisation's window, and whether it was released."""
+
+    token: Token
+    released: bool = False
+
+
+class Replay(LinkReplay):
     """The state of consent as the log tells it, and what is wrong with it."""
 
-    def __init__(self, auditor: bytes) -> None:
-        """Start before the first entry; `auditor` is the pinned key, 32 bytes."""
+    def __init__(self, auditor: bytes, seen: Mapping[int, str] | None = None) -> None:
+        """Start before the first entry.
+
+        Args:
+            auditor: the pinned key, 32 bytes.
+            seen: log index → account of the texts that this auditor saw in earlier audits.
+        """
+        super().__init__(auditor)
         self.findings: list[Finding] = []
         self.counts: dict[str, int] = {}
-        self._signer, self._at = auditor, 0
-        self._held: Directory | None = None
-        self._accounts: dict[str, bytes] = {}
+        self.owners: dict[int, str] = dict(seen or {})
+        self.unseen: list[int] = []
+        self._served: set[int] = set()
+        self._missing: set[int] = set()
+        self._erases: dict[bytes, tuple[int, str]] = {}
+        self._covered: set[int] = set()
         self._binds: dict[str, _Bound] = {}
         self._orgs: set[tuple[str, str]] = set()
-        self._links: dict[bytes, _Linked] = {}
-        self._closes: dict[LinkMonth, tuple[str, Close]] = {}
         self._grants: dict[bytes, _Granted] = {}
         self._atoms: set[Atom] = set()
+        self._windows: dict[WindowName, _Window] = {}
         self._releases: set[tuple[bytes, str, str]] = set()
-        self._rules: dict[str, Callable[[Entry], None]] = {
+        self._rules: dict[str, Callable[[Entry], str | None]] = {
             Listing.typ: self._directory_entry,
             Account.typ: self._account,
             Bind.typ: self._bind,
             Attach.typ: self._attach,
+            Unlink.typ: self._unlink,
             Close.typ: self._close,
+            AbsentMonth.typ: self._absent,
+            Reject.typ: self._reject,
             Grant.typ: self._grant,
             Token.typ: self._token,
-            Revoke.typ: self._revoke,
+            Revoke.typ: self._change,
+            Pause.typ: self._change,
+            Resume.typ: self._change,
             Release.typ: self._release,
             Refusal.typ: self._refusal,
+            Erase.typ: self._erase,
+            Erased.typ: self._erased,
         }
 
     def take(self, index: int, at: int, text: str) -> None:
         """Judge the next entry; a broken rule is added to the findings."""
         rule = "text"
+        self._served.add(index)
         try:
             envelope = read_envelope(text, *self._rules)
             rule = envelope.typ.removeprefix("cv1-")
@@ -112,46 +148,26 @@ class Replay:
             if at < self._at:
                 raise BadShape(f"at falls from {self._at} to {at}")
             self._at = at
-            self._rules[envelope.typ](Entry(index, at, text, envelope))
+            account = self._rules[envelope.typ](Entry(index, at, text, envelope))
         except VaultError as broken:
             self.findings.append(Finding(index, rule, str(broken)))
+        else:
+            if account is not None:
+                self.owners[index] = account
 
-    @property
-    def directory(self) -> Directory:
-        """The directory in force; raises BadDirectory before the first one."""
-        if self._held is None:
-            raise BadDirectory("no directory stands before this entry")
-        return self._held
+    def miss(self, index: int) -> None:
+        """Note that the vault serves no text for this leaf."""
+        self._missing.add(index)
 
-    def _directory_entry(self, entry: Entry) -> None:
-        held = self._held
-        allowed = (self._signer, held.listing.next if held else None)
-        signer = next((k for k in allowed if k and thumbprint(k) == entry.envelope.kid), None)
-        if signer is None:
-            raise BadDirectory("not signed by the auditor in force, nor by its named next key")
-        fresh = read_directory(entry.text, signer)
-        wanted = (held.listing.version + 1, held.hash) if held else (1, FIRST_PREV)
-        if (fresh.listing.version, fresh.listing.prev) != wanted:
-            raise BadDirectory(f"wanted version {wanted[0]} naming the last one as prev")
-        self._signer, self._held = signer, fresh
+    def finish(self) -> None:
+        """Add what only shows at the end: texts that are missing without an erasure."""
+        for index in sorted(self._missing - self._covered):
+            self.findings.append(Finding(index, "leaf", "no text, and no erasure covers it"))
+        self.unseen = sorted(i for i in self._covered if i not in self.owners)
 
-    def _account(self, entry: Entry) -> None:
-        public = entry.envelope.verify_introduced()
-        message = Account.opened(entry.envelope)
-        if message.vault != self.directory.listing.vault:
-            raise BadShape(f"an account of {message.vault}")
-        if entry.envelope.kid in self._accounts:
-            raise BadShape("this account stands in the log twice")
-        self._accounts[entry.envelope.kid] = public
+    # Consent
 
-    def _account_of(self, entry: Entry) -> str:
-        public = self._accounts.get(entry.envelope.kid)
-        if public is None:
-            raise BadShape("no account of this key stands before")
-        entry.envelope.verify(public)
-        return entry.envelope.kid
-
-    def _bind(self, entry: Entry) -> None:
+    def _bind(self, entry: Entry) -> str:
         account = self._account_of(entry)
         message = Bind.opened(entry.envelope)
         kid = thumbprint(message.pk)
@@ -159,30 +175,7 @@ class Replay:
             raise BadShape("the key or the organisation is bound already")
         self._orgs.add((account, message.org))
         self._binds[kid] = _Bound(account, message.org, message.pk)
-
-    def _attach(self, entry: Entry) -> None:
-        account = self._account_of(entry)
-        message = Attach.opened(entry.envelope)
-        link = check_link(message.receipt, self.directory, entry.at)
-        if link.link != message.link or link.link in self._links:
-            raise BadShape("the link is another's, or attached already")
-        self._links[link.link] = _Linked(account, link.source, link.begins)
-
-    def _close(self, entry: Entry) -> None:
-        close = Close.opened(entry.envelope)
-        party, public = self.directory.signer(entry.envelope.kid, "source", entry.at)
-        entry.envelope.verify(public)
-        linked = self._links.get(close.link)
-        if linked is None or linked.source != party.id:
-            raise BadShape("a close of a link that is not this source's")
-        begin, end = close_slot(close.month, self.directory.listing.zone)
-        if not begin <= entry.at < end or close.month < linked.begins:
-            raise BadShape(f"the close of {close.month} is outside its slot or its link")
-        if close.methodology != self.directory.release_for(close.month).id:
-            raise BadShape(f"{close.methodology} is not in force for {close.month}")
-        if (close.link, close.month) in self._closes:
-            raise BadShape(f"{close.month} of this link is closed twice")
-        self._closes[close.link, close.month] = (entry.text, close)
+        return account
 
     def _consent_of(self, entry: Entry, org: str) -> _Bound:
         bound = self._binds.get(entry.envelope.kid)
@@ -196,16 +189,38 @@ class Replay:
             raise BadShape("no such grant stands before")
         return self._grants[grant_id]
 
-    def _grant(self, entry: Entry) -> None:
+    def _grant(self, entry: Entry) -> str:
         grant = Grant.opened(entry.envelope)
         bound = self._consent_of(entry, grant.org)
         if grant.pk != bound.pk or grant.grant in self._grants:
             raise BadShape("the grant names another key, or its id stands before")
         check_grant(grant, self.directory, entry.at)
         check_notice(grant, self.directory, grant.notice.sha256, grant.notice.locale)
+        if grant.until <= entry.at:
+            raise BadShape("the grant's until had passed")
+        if grant.replaces is not None:
+            self._replace(bound, grant.replaces)
         self._grants[grant.grant] = _Granted(grant, bound.account)
+        return bound.account
 
-    def _token(self, entry: Entry) -> None:
+    def _replace(self, bound: _Bound, grant_id: bytes) -> None:
+        old = self._granted(grant_id)
+        if (old.account, old.grant.org) != (bound.account, bound.org) or old.state in _ENDED:
+            raise BadShape("replaces: no grant of this person to this organisation that goes on")
+        old.state = "replaced"
+
+    def _change(self, entry: Entry) -> str:
+        message = Revoke.opened(entry.envelope)  # the three have the same members
+        granted = self._granted(message.grant)
+        self._consent_of(entry, granted.grant.org)
+        if granted.state in _ENDED or message.n != granted.count + 1:
+            raise BadShape(f"wanted n = {granted.count + 1} on a grant that goes on")
+        granted.state, granted.count = STATES[entry.envelope.typ], message.n
+        return granted.account
+
+    # Tokens and the guard
+
+    def _token(self, entry: Entry) -> str:
         token = Token.opened(entry.envelope)
         granted = self._granted(token.grant)
         self._consent_of(entry, granted.grant.org)
@@ -214,6 +229,38 @@ class Replay:
         check_count(token.cells, granted.grant.scope)
         for cell in token.cells:
             self._check_cell(granted, token, cell.link, cell.months)
+        self._check_window(granted, token)
+        granted.tokens[join_window(token.window)] = (text_hash(entry.text), token)
+        return granted.account
+
+    def _check_cell(
+        self, granted: _Granted, token: Token, link: bytes, months: tuple[Month, ...]
+    ) -> None:
+        linked = self._linked(link)
+        if linked.account != granted.account:
+            raise BadShape("a cell of a link that is not attached to the account of the bind")
+        if self.directory.org_of(linked.source) == granted.grant.org:
+            raise BadShape("a cell of the platform's own source")
+        if not set(months) <= set(token.window) or months[0] < linked.begins:
+            raise BadShape("a cell outside the window, or before its link began")
+        if any(linked.lacks(month) for month in months):
+            raise BadShape("a cell of an absent month")
+
+    def _check_window(self, granted: _Granted, token: Token) -> None:
+        """The guard: the window is new, or its last token again, less absent cells."""
+        last = self._windows.get(granted.name(token.window))
+        if last is None:
+            self._use_atoms(granted, token)
+            self._windows[granted.name(token.window)] = _Window(token)
+            return
+        wanted = less_absent(last.token.cells, lambda link, m: self._linked(link).lacks(m))
+        if token.cells != wanted:
+            raise BadShape("the window is made again with other cells than its last, less absent")
+        if last.released and token.cells != last.token.cells:
+            raise BadShape("a released window is made smaller")
+        last.token = token
+
+    def _use_atoms(self, granted: _Granted, token: Token) -> None:
         atoms = {
             (granted.account, granted.grant.org, category, month)
             for category, month in product(granted.grant.categories, token.window)
@@ -221,28 +268,10 @@ class Replay:
         if atoms & self._atoms:
             raise BadShape("the window overlaps one that this organisation already has")
         self._atoms |= atoms
-        granted.tokens[join_window(token.window)] = (text_hash(entry.text), token)
 
-    def _check_cell(
-        self, granted: _Granted, token: Token, link: bytes, months: tuple[Month, ...]
-    ) -> None:
-        linked = self._links.get(link)
-        if linked is None or linked.account != granted.account:
-            raise BadShape("a cell of a link that is not attached to the account of the bind")
-        if self.directory.org_of(linked.source) == granted.grant.org:
-            raise BadShape("a cell of the platform's own source")
-        if not set(months) <= set(token.window) or months[0] < linked.begins:
-            raise BadShape("a cell outside the window, or before its link began")
+    # Releases
 
-    def _revoke(self, entry: Entry) -> None:
-        revoke = Revoke.opened(entry.envelope)
-        granted = self._granted(revoke.grant)
-        self._consent_of(entry, granted.grant.org)
-        if not granted.live or revoke.n != granted.count + 1:
-            raise BadShape(f"wanted n = {granted.count + 1} on a live grant, found {revoke.n}")
-        granted.live, granted.count = False, revoke.n
-
-    def _release(self, entry: Entry) -> None:
+    def _release(self, entry: Entry) -> str:
         release = Release.opened(entry.envelope)
         entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
         granted = self._granted(release.grant)
@@ -250,20 +279,24 @@ class Replay:
         if release.purpose not in granted.grant.purposes:
             raise BadShape(f"{release.purpose} is no purpose of the grant")
         months = join_window(release.window)
-        name, token = granted.tokens.get(months, (b"", None))
-        if token is None or name != release.token:
-            raise BadShape("no such token of this window stands before")
+        newest, token = granted.tokens.get(months, (b"", None))
+        if token is None or newest != release.token:
+            raise BadShape("it does not name the newest token of this window")
         key = (release.grant, months, release.purpose)
         if key in self._releases:
             raise BadShape("this window was released for this purpose before")
         self._check_sum(granted, token, release)
         self._releases.add(key)
+        self._windows[granted.name(release.window)].released = True
+        return granted.account
 
     def _check_sum(self, granted: _Granted, token: Token, release: Release) -> None:
         cells = [(cell.link, month) for cell in token.cells for month in cell.months]
         missing = [cell for cell in cells if cell not in self._closes]
         if missing:
             raise BadShape(f"the close of {missing[0][1]} does not stand before")
+        if any(self._linked(link).lacks(month) for link, month in cells):
+            raise BadShape("a cell of an absent month")
         texts, closes = zip(*(self._closes[cell] for cell in cells), strict=True)
         if hash_closes(list(texts)) != release.closes:
             raise BadShape("closes: not the hash of the closes of the token's cells")
@@ -273,13 +306,37 @@ class Replay:
         if total != Cell(release.c, release.C):
             raise BadShape("(c, C) is not the sum of the closes of the token's cells")
 
-    def _refusal(self, entry: Entry) -> None:
+    def _refusal(self, entry: Entry) -> str:
         entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
-        self._granted(Refusal.opened(entry.envelope).grant)
+        return self._granted(Refusal.opened(entry.envelope).grant).account
+
+    # Erasure
+
+    def _erase(self, entry: Entry) -> None:
+        entry.envelope.verify_introduced()
+        Erase.opened(entry.envelope)
+        self._erases[text_hash(entry.text)] = (entry.index, entry.envelope.kid)
+
+    def _erased(self, entry: Entry) -> None:
+        entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
+        message = Erased.opened(entry.envelope)
+        erase, account = self._erases.pop(message.erase, (-1, ""))
+        if erase < 0:
+            raise BadShape("no such erase stands before, or it was answered before")
+        named = set(message.indexes)
+        self._covered |= named
+        strange = {i for i in named if i >= erase or self.owners.get(i, account) != account}
+        if strange:
+            raise BadShape(f"it covers entry {min(strange)}, which is not of the erased account")
+        if named & self._served:
+            raise BadShape(f"the text of entry {min(named & self._served)} is still served")
+        left = {i for i, owner in self.owners.items() if owner == account and i < erase} - named
+        if left:
+            raise BadShape(f"it leaves out entry {min(left)} of the erased account")
 
 
 def _check_live(granted: _Granted, at: int) -> None:
-    if not granted.live:
-        raise BadShape("the grant was stopped before")
+    if granted.state != "live":
+        raise BadShape(f"the grant is {granted.state}")
     if at >= granted.grant.until:
         raise BadShape("the grant's until had passed")

@@ -13,13 +13,15 @@ from itertools import product
 
 from pydantic import Field
 
-from consent.messages import CellList
+from consent.messages import CellList, LinkMonths
 from vault.encoding import compact_json
 from vault.errors import AtomUsed
 from vault.messages import Id, MonthText, PartyId, Shape, WindowList
-from vault.months import Month, Window, join_window
+from vault.months import Month, Window
 
 Atom = tuple[str, int, Month]
+WindowName = tuple[str, tuple[int, ...], Window]
+"""Organisation, categories, months: what makes two windows the same."""
 
 
 class KnownLink(Shape):
@@ -37,6 +39,11 @@ class Minted(Shape):
     categories: tuple[int, ...]
     window: WindowList
     cells: CellList
+
+    @property
+    def name(self) -> WindowName:
+        """What makes it the same window."""
+        return (self.org, self.categories, self.window)
 
     @property
     def atoms(self) -> set[Atom]:
@@ -62,28 +69,41 @@ class HolderState(Shape):
     def with_minted(self, entry: Minted) -> HolderState:
         """Return the state that also holds a window; one it holds already stays as it is.
 
+        A window that the organisation had before may be made again, for another grant or with
+        cells that became absent left out: its atoms are its own.
+
         Raises:
-            AtomUsed: the organisation already has a window over part of it (the guard).
+            AtomUsed: the organisation already has another window over part of it (the guard).
         """
-        if self.minted_for(entry.grant, entry.window):
+        if entry in self.minted:
             return self
-        used = self._used() & entry.atoms
+        others = (one for one in self.minted if one.name != entry.name)
+        used = {atom for one in others for atom in one.atoms} & entry.atoms
         if used:
             org, category, month = min(used)
             raise AtomUsed(f"{org} already has a window with category {category} in {month}")
+        last = self.last_of(entry.name)
+        if last and not _within(entry.cells, last.cells):
+            raise AtomUsed(f"{entry.org} had this window before, with other cells")
         return self.model_copy(update={"minted": (*self.minted, entry)})
 
+    def last_of(self, name: WindowName) -> Minted | None:
+        """Return the last entry of an organisation's window over these categories."""
+        return next((one for one in reversed(self.minted) if one.name == name), None)
+
     def minted_for(self, grant: bytes, window: Window) -> Minted | None:
-        """Return the entry of a grant's window."""
-        wanted = (grant, join_window(window))
-        return next((m for m in self.minted if (m.grant, join_window(m.window)) == wanted), None)
+        """Return the last entry of a grant's window."""
+        found = (m for m in reversed(self.minted) if (m.grant, m.window) == (grant, window))
+        return next(found, None)
 
     def write(self) -> bytes:
         """Return the state's bytes, to be sealed."""
         return compact_json(self.plain())
 
-    def _used(self) -> set[Atom]:
-        return {atom for entry in self.minted for atom in entry.atoms}
+
+def _within(cells: tuple[LinkMonths, ...], last: tuple[LinkMonths, ...]) -> bool:
+    had = {(cell.link, month) for cell in last for month in cell.months}
+    return {(cell.link, month) for cell in cells for month in cell.months} <= had
 
 
 EMPTY = HolderState(links={}, orgs=(), minted=())

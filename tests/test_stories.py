@@ -101,7 +101,7 @@ def test_a_grant_is_nothing_to_another_platform(world: World) -> None:
 def test_an_overlapping_window_is_refused_in_the_app_before_anything_is_sent(world: World) -> None:
     ann = world.person("ann", EAST)
     world.allow(ann, CITY)
-    second = ann.holder.allow(terms(CITY, first=FEB, last=FEB), "en")
+    second = ann.holder.allow(terms(CITY, first=FEB, last=FEB, categories=(4, 5)), "en")
     before = world.auditor().audit().counts["token"]
     with pytest.raises(AtomUsed):
         ann.holder.mint(second)
@@ -125,7 +125,7 @@ def test_a_device_without_the_state_takes_listed_tokens_as_used(world: World) ->
     ann = world.person("ann", EAST)
     world.allow(ann, CITY)
     fresh = world.holder(ann.root)  # no refresh: it knows nothing but the root
-    second = fresh.allow(terms(CITY, first=FEB, last=FEB), "en")
+    second = fresh.allow(terms(CITY, first=FEB, last=FEB, categories=(4, 5)), "en")
     with pytest.raises(AtomUsed):
         fresh.mint(second)
 

@@ -54,6 +54,10 @@ class Directory:
             raise NotFound(f"the directory has no party {party_id}")
         return self._parties[party_id]
 
+    def keys_of(self, party_id: str) -> dict[str, bytes]:
+        """Return every signing key listed for the party, by kid; raises NotFound."""
+        return {thumbprint(key.pk): key.pk for key in self.party(party_id).sig}
+
     def org_of(self, party_id: str) -> str:
         """Return the organisation that controls the party; raises NotFound."""
         return self.party(party_id).org
@@ -85,6 +89,19 @@ class Directory:
         if party.id != party_id:
             raise UnknownKey(f"{party.id} signed a message that {party_id} posts")
         envelope.verify(public)
+
+    def vault_key_ever(self, kid: str) -> bytes:
+        """Return this vault's listed key that `kid` names, whenever it is valid.
+
+        For texts that carry no time of their own that counts: receipts and absents kept for long.
+
+        Raises:
+            UnknownKey: it is not a key of this vault.
+        """
+        party, key = self._keys.get(kid, (None, None))
+        if party is None or key is None or party.id != self.listing.vault:
+            raise UnknownKey(f"{kid} is no key of this vault")
+        return key.pk
 
     def vault_key(self, kid: str, at: int) -> bytes:
         """Return this vault's key that `kid` names at unix second `at`; raises UnknownKey."""
@@ -205,11 +222,16 @@ def accept_directory(
     if not now < listing.expires <= now + LONGEST_LIFE:  # 3
         raise BadDirectory(f"the directory expired at {listing.expires}, or lives too long")
     if held and fresh.text != held.text:
-        _check_successor(held, fresh)  # 4, 5
+        check_successor(held, fresh)  # 4, 5
     return fresh
 
 
-def _check_successor(held: Directory, fresh: Directory) -> None:
+def check_successor(held: Directory, fresh: Directory) -> None:
+    """Return when a directory may follow another; raises BadDirectory.
+
+    A higher version, the very next naming the held one as `prev`; no organisation, zone or vault
+    changed.
+    """
     old, new = held.listing, fresh.listing
     if new.version <= old.version:
         raise BadDirectory(f"version {new.version} does not follow the held {old.version}")

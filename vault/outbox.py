@@ -22,6 +22,9 @@ from vault.storage.sqlcipher import SqlCipher
 T = TypeVar("T")
 
 
+_BATCH = "SELECT link, seq, month, text, receipt FROM batches"
+
+
 class _Nonce(NamedTuple):
     customer: str
     until: int
@@ -83,13 +86,22 @@ class Outbox:
         return self._all(LinkBook, "SELECT * FROM links WHERE state = ? ORDER BY link", state)
 
     def link_of(self, customer: str) -> LinkBook | None:
-        """Return the customer's active link."""
-        sql = "SELECT * FROM links WHERE customer = ? AND state != 'stopped'"
+        """Return the customer's active link; one that is ending is not."""
+        sql = "SELECT * FROM links WHERE customer = ? AND state IN ('answered', 'attached')"
         return next(iter(self._all(LinkBook, sql, customer)), None)
 
+    def link(self, link: bytes) -> LinkBook | None:
+        """Return a link by id."""
+        return next(iter(self._all(LinkBook, "SELECT * FROM links WHERE link = ?", link)), None)
+
     def set_state(self, link: bytes, state: str) -> None:
-        """Mark a link attached or stopped."""
+        """Mark a link attached or ending."""
         self.write(lambda tx: tx.run("UPDATE links SET state = ? WHERE link = ?", state, link))
+
+    def stop(self, link: bytes) -> None:
+        """Mark a link stopped and forget its stream secret: no mask of it is made again."""
+        sql = "UPDATE links SET state = 'stopped', k = x'' WHERE link = ?"
+        self.write(lambda tx: tx.run(sql, link))
 
     def add_acts(self, acts: list[ActBook]) -> list[bool]:
         """Book acts in one transaction; False for one whose receipt is booked already."""
@@ -102,14 +114,36 @@ class Outbox:
     def unsent_batches(self) -> list[BatchBook]:
         """Return frozen batches without a receipt, in the order they must be sent."""
         return self._all(
-            BatchBook, "SELECT * FROM batches WHERE receipt IS NULL ORDER BY link, seq"
+            BatchBook, f"{_BATCH} WHERE receipt IS NULL AND refused = 0 ORDER BY link, seq"
         )
 
     def unsent_closes(self) -> list[CloseBook]:
-        """Return frozen closes without a receipt, in the order they must be sent."""
+        """Return frozen closes without a receipt that are not absent, in the order to send."""
         return self._all(
-            CloseBook, "SELECT * FROM closes WHERE receipt IS NULL ORDER BY link, month"
+            CloseBook,
+            "SELECT * FROM closes c WHERE receipt IS NULL AND NOT EXISTS"
+            " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
+            " ORDER BY link, month",
         )
+
+    def closes_of(self, link: bytes) -> list[CloseBook]:
+        """Return a link's frozen closes, by month."""
+        return self._all(CloseBook, "SELECT * FROM closes WHERE link = ? ORDER BY month", link)
+
+    def absents_of(self, link: bytes) -> list[Month]:
+        """Return the months that the vault's signed word calls absent."""
+        sql = "SELECT month FROM absents WHERE link = ? ORDER BY month"
+        return [row.month for row in self._all(_MonthRow, sql, link)]
+
+    def add_absent(self, link: bytes, month: Month, text: str) -> None:
+        """Keep the vault's word that a month is absent: its sums go into the next close."""
+        sql = "INSERT INTO absents VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        self.write(lambda tx: tx.run(sql, link, month, text))
+
+    def refuse_batches(self, link: bytes) -> None:
+        """Mark the link's unconfirmed batches refused: the link had ended before them."""
+        sql = "UPDATE batches SET refused = 1 WHERE link = ? AND receipt IS NULL"
+        self.write(lambda tx: tx.run(sql, link))
 
     def closes(self) -> list[CloseBook]:
         """Return every frozen close."""
@@ -173,7 +207,9 @@ class Outbox:
             )
             seq = last.seq + 1 if last else 0
             frozen = compose(seq, acts)
-            tx.run("INSERT INTO batches VALUES (?, ?, ?, ?, NULL)", link, seq, month, frozen.text)
+            tx.run(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, NULL, 0)", link, seq, month, frozen.text
+            )
             place = {tag: position for position, tag in enumerate(frozen.tags)}
             for act in acts:
                 tx.run(
@@ -191,8 +227,8 @@ class Outbox:
     ) -> CloseBook:
         """Return the one close of the link's month, composed and frozen unless it is already.
 
-        `compose` gets the close before, the batches since it up to the booking month, and the
-        counting milligrams in them.
+        `compose` gets the close before that is not absent, the batches since it up to the booking
+        month, and the counting milligrams in them.
         """
 
         def work(tx: Transaction) -> CloseBook:
@@ -202,12 +238,16 @@ class Outbox:
             if stored:
                 return stored
             previous = tx.one(
-                CloseBook, "SELECT * FROM closes WHERE link = ? ORDER BY month DESC LIMIT 1", link
+                CloseBook,
+                "SELECT * FROM closes c WHERE link = ? AND NOT EXISTS"
+                " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
+                " ORDER BY month DESC LIMIT 1",
+                link,
             )
             after = previous.upto if previous else -1
             batches = tx.all(
                 BatchBook,
-                "SELECT * FROM batches WHERE link = ? AND seq > ? AND month <= ? ORDER BY seq",
+                f"{_BATCH} WHERE link = ? AND seq > ? AND month <= ? AND refused = 0 ORDER BY seq",
                 link,
                 after,
                 month,

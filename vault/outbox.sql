@@ -14,9 +14,9 @@ CREATE TABLE links (
     begins   TEXT NOT NULL,
     since    INTEGER NOT NULL,      -- acts before this second are never sent
     text     TEXT NOT NULL,
-    state    TEXT NOT NULL CHECK (state IN ('answered', 'attached', 'stopped'))
-) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX one_active_link ON links (customer) WHERE state != 'stopped';
+    state    TEXT NOT NULL CHECK (state IN ('answered', 'attached', 'ending', 'stopped'))
+) STRICT, WITHOUT ROWID;            -- k is empty once the link is stopped
+CREATE UNIQUE INDEX one_active_link ON links (customer) WHERE state IN ('answered', 'attached');
 
 CREATE TABLE acts (
     act      BLOB NOT NULL PRIMARY KEY,
@@ -41,6 +41,7 @@ CREATE TABLE batches (
     month   TEXT NOT NULL,
     text    TEXT NOT NULL,
     receipt TEXT,
+    refused INTEGER NOT NULL DEFAULT 0,     -- 1: the link had ended; it counts nothing
     PRIMARY KEY (link, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -52,5 +53,12 @@ CREATE TABLE closes (
     balances TEXT NOT NULL,         -- JSON list of 7 integers, milligrams left
     grams    TEXT NOT NULL,         -- JSON list of 7 integers
     receipt  TEXT,
+    PRIMARY KEY (link, month)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE absents (              -- the vault's signed word that a month was not closed
+    link  BLOB NOT NULL REFERENCES links,
+    month TEXT NOT NULL,
+    text  TEXT NOT NULL,
     PRIMARY KEY (link, month)
 ) STRICT, WITHOUT ROWID;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vault import journal
-from vault.directory import FIRST_PREV, Directory, read_directory
+from vault.directory import FIRST_PREV, Directory, check_successor, read_directory
 from vault.encoding import Envelope, read_envelope, thumbprint
 from vault.errors import BadDirectory, BadShape, DifferentBytes, LogUnavailable, UnknownKey
 from vault.messages import Listing
@@ -89,3 +89,8 @@ def _check_next(held: Directory | None, fresh: Directory) -> None:
         raise DifferentBytes(f"version {fresh.listing.version} is already taken by another text")
     if (fresh.listing.version, fresh.listing.prev) != (version + 1, prev):
         raise BadShape(f"wanted version {version + 1} naming the last one as prev")
+    if held:
+        try:
+            check_successor(held, fresh)
+        except BadDirectory as bad:
+            raise BadShape(str(bad)) from bad

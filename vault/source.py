@@ -16,25 +16,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
-from vault.books import ActBook, BatchBook, Chain, CloseBook, Frozen, LinkBook
+from vault.books import ActBook, Chain, CloseBook, Frozen, LinkBook
 from vault.chain import ZERO, digest_of, settle
 from vault.crypto.keys import OpeningKey, SigningKey, StreamKey
 from vault.crypto.meter import hide, masks_of
 from vault.crypto.seal import check_sealing_key, open_sealed, pad, seal
+from vault.delivery import Delivery, Refusals
 from vault.directory import Directory
-from vault.encoding import compact_json, read_envelope, text_hash
+from vault.encoding import compact_json
 from vault.errors import (
     BadCode,
     BadShape,
     Conflict,
-    DifferentBytes,
     NotFound,
     TooEarly,
-    Unlinked,
     Unreachable,
     VaultError,
 )
@@ -43,16 +41,16 @@ from vault.messages import (
     Close,
     Link,
     LinkCode,
-    Receipt,
     Record,
+    Unlink,
     batch_info,
     link_info,
 )
 from vault.methodology.quantify import Act, Credit, quantify
 from vault.methodology.release import Release
-from vault.months import Category, Month, add_months, close_slot
+from vault.months import Category, Month, add_months, close_slot, months_from
 from vault.tags import fill_tags, tag_of
-from vault.wire import Wire, text_of
+from vault.wire import Wire
 
 if TYPE_CHECKING:
     from vault.outbox import Outbox
@@ -111,14 +109,15 @@ class Source:
         now: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
-        """Stand on accepted `directory` and loaded `release`; clock and randomness as given.
-
-        `on_sent` may be set: it is called after each message that the vault confirmed.
-        """
+        """Stand on accepted `directory` and loaded `release`; clock and randomness as given."""
         self.identity, self.directory, self.release = identity, directory, release
         self._outbox, self._wire, self._now, self._random = outbox, wire, now, random
         self._year_keys: dict[int, bytes] = {}
-        self.on_sent: Callable[[], None] = lambda: None
+        self._delivery = Delivery(outbox, wire, now)
+
+    def tell(self, on_sent: Callable[[], None]) -> None:
+        """Call `on_sent` after each message that the vault confirmed."""
+        self._delivery.on_sent = on_sent
 
     # Links
 
@@ -175,6 +174,15 @@ class Source:
         if book is None:
             raise NotFound("this customer has no active link")
         return book.link
+
+    def unlink(self, customer: str) -> None:
+        """End the customer's link because they ask; raises NotFound when there is none."""
+        book = self._outbox.link_of(customer)
+        if book is None:
+            raise NotFound("this customer has no active link")
+        text = Unlink(iat=self._now(), link=book.link).signed(self.identity.key)
+        self._wire.post(f"/v1/links/{book.link.hex()}/unlink", text)
+        self._outbox.set_state(book.link, "ending")
 
     # Acts
 
@@ -306,85 +314,74 @@ class Source:
 
         Raises:
             Unreachable: the vault did not answer; nothing is lost.
-            DifferentBytes: the vault holds other bytes; the link is stopped, never closed again.
-            Unlinked: the link has ended; it is stopped.
+            Relink: the vault holds other bytes; the link is stopped, never closed again.
+            NotFound: the account was erased; the link is stopped.
         """
         waiting = len(self._outbox.unsent_batches())
-        refused = self._deliver()
-        if refused:
-            raise next(iter(refused.values()))
+        _raise_first(self._delivery.send(self.directory))
         return waiting
-
-    def _deliver(self) -> dict[bytes, VaultError]:
-        """Send what waits, batches before closes; return by link what was refused."""
-        refused: dict[bytes, VaultError] = {}
-
-        def attempt(link: bytes, send: Callable[[], None]) -> None:
-            if link in refused:
-                return  # its messages go in order, or not at all
-            try:
-                send()
-            except Unreachable:
-                raise
-            except VaultError as error:
-                refused[link] = error
-            else:
-                self.on_sent()
-
-        for batch in self._outbox.unsent_batches():
-            attempt(batch.link, partial(self._send_batch, batch))
-        for close in self._outbox.unsent_closes():
-            attempt(close.link, partial(self._send_close, close))
-        return refused
-
-    def _send_batch(self, batch: BatchBook) -> None:
-        receipt = self._post("/v1/batches", batch.link, batch.text)
-        taken = self._check_receipt(receipt, batch.text).taken or ()
-        self._outbox.batch_receipt(batch, receipt, taken)
-
-    def _send_close(self, close: CloseBook) -> None:
-        receipt = self._post("/v1/closes", close.link, close.text)
-        self._check_receipt(receipt, close.text)
-        self._outbox.close_receipt(close, receipt)
-
-    def _post(self, path: str, link: bytes, text: str) -> str:
-        try:
-            return text_of(self._wire.post(path, text).body, "receipt")
-        except (DifferentBytes, Unlinked):
-            self._outbox.set_state(link, "stopped")
-            raise
-
-    def _check_receipt(self, text: str, of: str) -> Receipt:
-        envelope = read_envelope(text, Receipt.typ)
-        envelope.verify(self.directory.vault_key(envelope.kid, self._now()))
-        receipt = Receipt.opened(envelope)
-        if receipt.of != text_hash(of):
-            raise BadShape("the vault's receipt is for another message")
-        return receipt
 
     # Closes
 
     def close(self, month: Month) -> list[CloseBook]:
-        """Freeze and send the close of a month for every attached link; return the closes.
+        """Freeze and send the close of a month for every link that has one; return the closes.
 
-        A month that is frozen is never composed again: the same text is sent until it is confirmed.
+        1. the month's slot has begun by this source's own clock. 2. the vault's word about each
+        link is compared with these books. 3. batches up to the month are sent. 4. every earlier
+        month is confirmed, or absent by the vault's signed word. 5. frozen once, then sent.
 
         Raises:
-            TooEarly: the month's slot has not begun by this source's own clock.
-            Unreachable, Conflict, Unlinked: as flush raises.
+            TooEarly: the slot has not begun.
+            Unreachable: nothing is lost; call again.
+            FalseAbsent, Relink, Conflict, NotFound: the first refusal; other links went on.
         """
         begin, _ = close_slot(month, self.directory.listing.zone)
         if self._now() < begin:
-            raise TooEarly(f"{month} can be closed from unix second {begin} on")
-        links = [link for link in self._outbox.links("attached") if link.begins <= month]
-        for link in links:
+            raise TooEarly(f"{month} can be closed from unix second {begin} on")  # 1
+        refused = self._compare(month)  # 2
+        for link in self._closing(month, refused):
             self._freeze_earlier(link, month)
-        refused = self._deliver()
-        closes = [self._freeze_close(link, month) for link in links if link.link not in refused]
-        refused = self._deliver() or refused
-        if refused:
-            raise next(iter(refused.values()))
+        refused |= self._delivery.send(self.directory)  # 3
+        closes = []
+        for link in self._closing(month, refused):
+            try:
+                self._check_earlier(link, month)  # 4
+                closes.append(self._freeze_close(link, month))  # 5
+            except VaultError as error:
+                refused[link.link] = error
+        refused |= self._delivery.send(self.directory)
+        self._end_links(month)
+        _raise_first(refused)
         return closes
+
+    def _compare(self, month: Month) -> Refusals:
+        refused: Refusals = {}
+        for link in self._closing(month, refused):
+            try:
+                self._delivery.compare(self.directory, link)
+            except Unreachable:
+                raise
+            except VaultError as error:
+                refused[link.link] = error
+        return refused
+
+    def _closing(self, month: Month, refused: Refusals) -> list[LinkBook]:
+        links = [*self._outbox.links("attached"), *self._outbox.links("ending")]
+        return [link for link in links if link.begins <= month and link.link not in refused]
+
+    def _check_earlier(self, link: LinkBook, month: Month) -> None:
+        done = {close.month for close in self._outbox.closes_of(link.link) if close.receipt}
+        done |= set(self._outbox.absents_of(link.link))
+        for earlier in months_from(link.begins, add_months(month, -1)):
+            if earlier not in done:
+                raise Conflict(f"{earlier} is neither closed nor absent yet")
+
+    def _end_links(self, month: Month) -> None:
+        """Stop the links that are ending: this month was the last that could have a close."""
+        for link in self._outbox.links("ending"):
+            waiting = [c for c in self._outbox.unsent_closes() if c.link == link.link]
+            if link.begins > month or not waiting:
+                self._outbox.stop(link.link)
 
     def closes(self) -> list[CloseBook]:
         """Return every close ever frozen, by link and month."""
@@ -433,3 +430,8 @@ class Source:
 
 def _link_book(asked: LinkCode, customer: str, begins: Month, now: int, text: str) -> LinkBook:
     return LinkBook(asked.link, customer, asked.k, asked.rec, begins, now, text, "answered")
+
+
+def _raise_first(refused: Refusals) -> None:
+    if refused:
+        raise next(iter(refused.values()))

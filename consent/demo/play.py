@@ -20,7 +20,7 @@ from vault.messages import Batch, Close
 from vault.months import Category, Window
 
 _REFUSED = {
-    "overlap-app": "A second consent over 2026-02 for the same organisation, in the holder's app",
+    "overlap-app": "A second consent that overlaps the first, in the holder's app",
     "overlap-vault": "The same token posted past the app, signed with the right key",
     "forged-token": "A token signed by a stranger's key",
     "after-stop": "The bank asks again after the person stopped sharing",

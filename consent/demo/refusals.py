@@ -15,7 +15,7 @@ from vault.crypto import keys
 from vault.crypto.keys import SigningKey
 from vault.encoding import compact_json
 from vault.errors import BadTotal, VaultError
-from vault.months import DEFAULT_ZONE, Window
+from vault.months import DEFAULT_ZONE, Category, Window
 
 
 def refuse(person: Person, stage: Stage) -> dict[str, VaultError]:
@@ -24,7 +24,7 @@ def refuse(person: Person, stage: Stage) -> dict[str, VaultError]:
     Raises:
         BadTotal: an attempt went through.
     """
-    second = person.holder.allow(_second_month(terms_of(parts.CITY)), "zh-CN")
+    second = person.holder.allow(_wider(terms_of(parts.CITY)), "zh-CN")
     bank = person.grants[parts.BANK]
     window = (MONTHS[1],)
     platform = stage.platform(parts.BANK)
@@ -42,11 +42,14 @@ def refuse(person: Person, stage: Stage) -> dict[str, VaultError]:
     return found
 
 
-def _second_month(terms: Terms) -> Terms:
-    # The same terms for the second month alone: it overlaps what was allowed.
+def _wider(terms: Terms) -> Terms:
+    # The second month alone, with one category more: it overlaps what was allowed.
     month = MONTHS[1]
     until = latest_until(month, DEFAULT_ZONE)
-    return terms.model_copy(update={"first": month, "last": month, "until": until})
+    scope = (int(Category.TRAVEL), int(Category.GOODS))
+    return terms.model_copy(
+        update={"first": month, "last": month, "until": until, "categories": scope}
+    )
 
 
 def forge(person: Person, stage: Stage, grant: Grant, window: Window, signer: SigningKey) -> None:

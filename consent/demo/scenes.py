@@ -162,7 +162,7 @@ def _book(trips: list[Trip], name: str, source: Source, region: str, counted: Co
 def _send(stage: Stage, sources: Sources, month: Month, people: int, teller: Teller) -> None:
     done = teller.work(f"{month}: batches and closes", 2 * people * len(sources))
     for source in sources.values():
-        source.on_sent = done
+        source.tell(done)
         source.send_batches()
     stage.move(add_months(month, 1), day=2, hour=9)
     stage.publish()

@@ -1,0 +1,83 @@
+"""What ends a link's months, verified on the holder's side before any token leaves them out.
+
+A month is absent by the vault's logged word, by the holder's own logged reject, or by the unlink of
+either side. Each text is checked with its log proof: a vault that says so only to one holder is
+found by the auditor (docs/protocol.md section 5, "The guard").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from consent.policy import check_logged
+from vault.directory import Directory
+from vault.encoding import Envelope, read_envelope, text_hash
+from vault.errors import BadShape
+from vault.messages import AbsentMonth, Close, Reject, Unlink
+from vault.months import Month
+from vault.wire import Wire, objects_of, text_of
+
+
+@dataclass
+class Endings:
+    """A link's absent months; `ends` is the month of its unlink, absent like all later ones."""
+
+    absent: set[Month] = field(default_factory=set)
+    ends: Month | None = None
+
+
+def fetch_endings(
+    wire: Wire, directory: Directory, account: bytes, link: bytes, source: str
+) -> Endings:
+    """Return what makes months of a link absent, every text and its place in the log verified.
+
+    Args:
+        wire: speaks as the account.
+        directory: the one in force.
+        account: the account's public key, 32 bytes.
+        link: the link's id.
+        source: the link's source.
+
+    Raises:
+        BadShape, BadJws, BadProof, UnknownKey: the vault shows something that is no such text.
+    """
+    body = wire.get(f"/v1/holder/links/{link.hex()}/closes").body
+    closes = {text_hash(t): t for t in (text_of(i, "close") for i in objects_of(body, "closes"))}
+    found = Endings()
+    for item in objects_of(body, "absents"):
+        text = text_of(item, "text")
+        place = check_logged(directory, text, text_of(item, "proof"))
+        envelope = read_envelope(text, AbsentMonth.typ, Reject.typ, Unlink.typ)
+        if envelope.typ == Unlink.typ:
+            _check_unlink(directory, envelope, account, link, source)
+            ends = directory.month_at(place.at)
+            found.ends = min(found.ends or ends, ends)
+        elif envelope.typ == Reject.typ:
+            envelope.verify(account)
+            found.absent.add(_rejected(closes, Reject.opened(envelope).close))
+        else:
+            envelope.verify(directory.vault_key_ever(envelope.kid))
+            found.absent.add(_absent(AbsentMonth.opened(envelope), link))
+    return found
+
+
+def _absent(message: AbsentMonth, link: bytes) -> Month:
+    if message.link != link:
+        raise BadShape("the vault shows an absent of another link")
+    return message.month
+
+
+def _rejected(closes: dict[bytes, str], name: bytes) -> Month:
+    if name not in closes:
+        raise BadShape("the vault shows a reject of a close it does not show")
+    return Close.opened(read_envelope(closes[name], Close.typ)).month
+
+
+def _check_unlink(
+    directory: Directory, envelope: Envelope, account: bytes, link: bytes, source: str
+) -> None:
+    own = directory.keys_of(source)
+    signer = next((pk for kid, pk in own.items() if kid == envelope.kid), account)
+    envelope.verify(signer)
+    if Unlink.opened(envelope).link != link:
+        raise BadShape("the vault shows an unlink of another link")

@@ -1,0 +1,167 @@
+"""The half of the audit replay about the directory, accounts, links and closes (section 7).
+
+Each rule judges one entry by what stood before it, and returns the account that the entry is of. A
+broken rule raises, and the entry changes nothing. consent/replay.py has the other half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vault.directory import (
+    FIRST_PREV,
+    Directory,
+    check_link,
+    check_successor,
+    read_directory,
+)
+from vault.encoding import Envelope, text_hash, thumbprint
+from vault.errors import BadDirectory, BadShape
+from vault.messages import AbsentMonth, Account, Attach, Close, Reject, Unlink
+from vault.months import Month, close_slot
+
+LinkMonth = tuple[bytes, Month]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry: log index, the vault's unix seconds, and the message."""
+
+    index: int
+    at: int
+    text: str
+    envelope: Envelope
+
+
+@dataclass
+class Linked:
+    """An attached link, and which of its months are absent."""
+
+    account: str
+    source: str
+    begins: Month
+    ends: Month | None = None
+    absent: set[Month] = field(default_factory=set)
+
+    def lacks(self, month: Month) -> bool:
+        """Whether the month is absent for the link."""
+        return month in self.absent or (self.ends is not None and month >= self.ends)
+
+
+class LinkReplay:
+    """Who has an account, which links stand, and what was closed."""
+
+    def __init__(self, auditor: bytes) -> None:
+        """Start before the first entry; `auditor` is the pinned key, 32 bytes."""
+        self._signer, self._at = auditor, 0
+        self._held: Directory | None = None
+        self._accounts: dict[str, bytes] = {}
+        self._links: dict[bytes, Linked] = {}
+        self._closes: dict[LinkMonth, tuple[str, Close]] = {}
+
+    @property
+    def directory(self) -> Directory:
+        """The directory in force; raises BadDirectory before the first one."""
+        if self._held is None:
+            raise BadDirectory("no directory stands before this entry")
+        return self._held
+
+    def _directory_entry(self, entry: Entry) -> str | None:
+        held = self._held
+        allowed = (self._signer, held.listing.next if held else None)
+        signer = next((k for k in allowed if k and thumbprint(k) == entry.envelope.kid), None)
+        if signer is None:
+            raise BadDirectory("not signed by the auditor in force, nor by its named next key")
+        fresh = read_directory(entry.text, signer)
+        wanted = (held.listing.version + 1, held.hash) if held else (1, FIRST_PREV)
+        if (fresh.listing.version, fresh.listing.prev) != wanted:
+            raise BadDirectory(f"wanted version {wanted[0]} naming the last one as prev")
+        if held:
+            check_successor(held, fresh)
+        self._signer, self._held = signer, fresh
+        return None
+
+    def _account(self, entry: Entry) -> str:
+        public = entry.envelope.verify_introduced()
+        message = Account.opened(entry.envelope)
+        if message.vault != self.directory.listing.vault:
+            raise BadShape(f"an account of {message.vault}")
+        if entry.envelope.kid in self._accounts:
+            raise BadShape("this account stands in the log twice")
+        self._accounts[entry.envelope.kid] = public
+        return entry.envelope.kid
+
+    def _account_of(self, entry: Entry) -> str:
+        public = self._accounts.get(entry.envelope.kid)
+        if public is None:
+            raise BadShape("no account of this key stands before")
+        entry.envelope.verify(public)
+        return entry.envelope.kid
+
+    def _attach(self, entry: Entry) -> str:
+        account = self._account_of(entry)
+        message = Attach.opened(entry.envelope)
+        link = check_link(message.receipt, self.directory, entry.at)
+        if link.link != message.link or link.link in self._links:
+            raise BadShape("the link is another's, or attached already")
+        self._links[link.link] = Linked(account, link.source, link.begins)
+        return account
+
+    def _close(self, entry: Entry) -> str:
+        close = Close.opened(entry.envelope)
+        party, public = self.directory.signer(entry.envelope.kid, "source", entry.at)
+        entry.envelope.verify(public)
+        linked = self._links.get(close.link)
+        if linked is None or linked.source != party.id:
+            raise BadShape("a close of a link that is not this source's")
+        begin, end = close_slot(close.month, self.directory.listing.zone)
+        if not begin <= entry.at < end or close.month < linked.begins:
+            raise BadShape(f"the close of {close.month} is outside its slot or its link")
+        if close.methodology != self.directory.release_for(close.month).id:
+            raise BadShape(f"{close.methodology} is not in force for {close.month}")
+        if (close.link, close.month) in self._closes:
+            raise BadShape(f"{close.month} of this link is closed twice")
+        if linked.lacks(close.month):
+            raise BadShape(f"{close.month} of this link is absent")
+        self._closes[close.link, close.month] = (entry.text, close)
+        return linked.account
+
+    def _linked(self, link: bytes) -> Linked:
+        if link not in self._links:
+            raise BadShape("no such link stands before")
+        return self._links[link]
+
+    def _unlink(self, entry: Entry) -> str:
+        message = Unlink.opened(entry.envelope)
+        linked = self._linked(message.link)
+        if entry.envelope.kid == linked.account:
+            self._account_of(entry)
+        else:
+            self.directory.verify_party(entry.envelope, linked.source, entry.at)
+        if linked.ends is not None:
+            raise BadShape("the link had ended before")
+        linked.ends = self.directory.month_at(entry.at)
+        return linked.account
+
+    def _absent(self, entry: Entry) -> str:
+        entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
+        message = AbsentMonth.opened(entry.envelope)
+        linked = self._linked(message.link)
+        _, end = close_slot(message.month, self.directory.listing.zone)
+        if entry.at < end or message.month < linked.begins:
+            raise BadShape(f"{message.month} is called absent before its slot is over")
+        if (message.link, message.month) in self._closes:
+            raise BadShape(f"{message.month} is called absent, and its close stands before")
+        if linked.lacks(message.month):
+            raise BadShape(f"{message.month} is absent already")
+        linked.absent.add(message.month)
+        return linked.account
+
+    def _reject(self, entry: Entry) -> str:
+        account = self._account_of(entry)
+        name = Reject.opened(entry.envelope).close
+        for (link, month), (text, _) in self._closes.items():
+            if text_hash(text) == name and self._linked(link).account == account:
+                self._linked(link).absent.add(month)
+                return account
+        raise BadShape("no close of this account's links has the hash rejected")
