@@ -16,6 +16,7 @@ from typing import Self
 from starlette.testclient import TestClient
 
 from consent.app import make_app, schemas, wall_clock
+from consent.auditor import Auditor
 from consent.demo.cast import SOURCES, VAULT
 from consent.demo.company import Company
 from consent.demo.scenes import terms_of
@@ -136,6 +137,11 @@ class World(Company):
             "travel.bike", {"m": metres, "s": seconds}, self.time, self.time + seconds, "CN-ZJ-HZ"
         )
         return Booking(act, f"R-{self.receipts:08d}", name, guessable=True)
+
+    def auditor_with(self, seen: dict[int, str]) -> Auditor:
+        """Return the auditor who remembers whose texts earlier audits saw."""
+        key = self.cast.auditor
+        return Auditor(key, self.wire(key), self.policy, seen)
 
     def close_month(self, month: Month) -> None:
         """Send what is booked, move into the next month, close at both sources."""

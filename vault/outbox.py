@@ -22,6 +22,7 @@ from vault.storage.sqlcipher import SqlCipher
 T = TypeVar("T")
 
 
+_GOES_ON = "link IN (SELECT link FROM links WHERE state != 'stopped')"
 _BATCH = "SELECT link, seq, month, text, receipt FROM batches"
 
 
@@ -114,14 +115,15 @@ class Outbox:
     def unsent_batches(self) -> list[BatchBook]:
         """Return frozen batches without a receipt, in the order they must be sent."""
         return self._all(
-            BatchBook, f"{_BATCH} WHERE receipt IS NULL AND refused = 0 ORDER BY link, seq"
+            BatchBook,
+            f"{_BATCH} WHERE receipt IS NULL AND refused = 0 AND {_GOES_ON} ORDER BY link, seq",
         )
 
     def unsent_closes(self) -> list[CloseBook]:
         """Return frozen closes without a receipt that are not absent, in the order to send."""
         return self._all(
             CloseBook,
-            "SELECT * FROM closes c WHERE receipt IS NULL AND NOT EXISTS"
+            f"SELECT * FROM closes c WHERE receipt IS NULL AND {_GOES_ON} AND NOT EXISTS"
             " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
             " ORDER BY link, month",
         )
