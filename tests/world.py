@@ -138,6 +138,13 @@ class World(Company):
         )
         return Booking(act, f"R-{self.receipts:08d}", name, guessable=True)
 
+    def allow_booking_for(self, source: str, operator: str) -> None:
+        """Let the directory say that a source may book for another operator."""
+        self.books_for[source] = (operator,)
+        self.publish()
+        for each in self.sources.values():
+            each.directory = self.directory()
+
     def auditor_with(self, seen: dict[int, str]) -> Auditor:
         """Return the auditor who remembers whose texts earlier audits saw."""
         key = self.cast.auditor

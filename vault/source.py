@@ -230,7 +230,7 @@ class Source:
         return "booked"
 
     def _act_book(self, booking: Booking, credit: Credit, link: LinkBook, month: Month) -> ActBook:
-        act, name, tag = booking.act, self._random(16), self._tag(booking)
+        act, name, tag = booking.act, self._random(16), self.tag(booking)
         record = Record(
             act=name,
             behaviour=credit.behaviour,
@@ -262,7 +262,12 @@ class Source:
             text,
         )
 
-    def _tag(self, booking: Booking) -> bytes:
+    def tag(self, booking: Booking) -> bytes:
+        """Return the tag of a booking (16 bytes): K_net's of the year of the act, or random.
+
+        Raises:
+            NotFound: the directory holds no K_net of that year for this source.
+        """
         if booking.guessable:
             return self._random(16)
         year = int(self.directory.month_at(booking.act.start)[:4])

@@ -9,7 +9,7 @@ it unless asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from vault.crypto.keys import OpeningKey, SigningKey, kdf
@@ -76,6 +76,7 @@ class Edition:
     log: LogEntry
     releases: tuple[ReleaseEntry, ...]
     years: tuple[int, ...]
+    books_for: Mapping[str, tuple[str, ...]]
     demo: bool = True
 
 
@@ -108,18 +109,20 @@ def compose(cast: Cast, edition: Edition) -> Listing:
         vault=VAULT,
         log=edition.log,
         releases=edition.releases,
-        entries=(vault, *(_party(actor, begins, until) for actor in cast.actors.values())),
+        entries=(vault, *(_party(actor, edition) for actor in cast.actors.values())),
         knet=tuple(_year_key(cast, y, source) for y in edition.years for source in SOURCES),
     )
 
 
-def _party(actor: Actor, begins: int, until: int) -> Party:
+def _party(actor: Actor, edition: Edition) -> Party:
+    begins, until = edition.start, edition.start + KEY_LIFE
     return Party(
         id=actor.id,
         org=actor.id,
         name=_NAMES[actor.id],
         roles=_ROLES[actor.id],
         cadence="monthly" if actor.id in SOURCES else None,
+        books_for=edition.books_for.get(actor.id),
         sig=(KeyTime(pk=actor.key.public, begins=begins, until=until),),
         hpke=(KeyTime(pk=actor.opening.public, begins=begins, until=until),),
     )

@@ -65,6 +65,8 @@ class Company:
         self._first, self._http, self._books = first, http, books
         self._version, self._prev = 0, FIRST_PREV
         self._outboxes: list[Outbox] = []
+        self.book_keys: dict[str, Secret] = {}
+        self.books_for: dict[str, tuple[str, ...]] = {}
 
     def wire(self, key: SigningKey | None = None) -> Wire:
         """Return a way to the vault that speaks as this key."""
@@ -83,7 +85,8 @@ class Company:
             releases=(
                 ReleaseEntry(id=self.release.id, sha256=self.release.sha256, begins=self._first),
             ),
-            years=(int(self._first[:4]),),
+            years=(int(self._first[:4]) - 1, int(self._first[:4])),
+            books_for=self.books_for,
         )
 
     def publish(self) -> str:
@@ -104,7 +107,8 @@ class Company:
         """Return a source's SDK over fresh books."""
         actor = self.cast.actors[name]
         path = self._books / f"{name}.db" if self._books else None
-        outbox = Outbox(path, Secret(self.random(32)))
+        self.book_keys[name] = Secret(self.random(32))
+        outbox = Outbox(path, self.book_keys[name])
         self._outboxes.append(outbox)
         return Source(
             Identity(actor.id, actor.key, (actor.opening,)),
