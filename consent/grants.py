@@ -58,7 +58,7 @@ def bind(
     """
     envelope = read_envelope(text, Bind.typ)
     if envelope.kid != caller:
-        raise BadShape("a consent key is bound by the account's own key")
+        raise UnknownKey("a consent key is bound by the account's own key")
     envelope.verify(accounts.public_key(tx, caller))  # 1
     if stored := journal.holds(tx, text):
         return stored  # 2

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from vault import accounts, journal
 from vault.directory import Directory, check_link
 from vault.encoding import read_envelope
-from vault.errors import BadShape, DifferentBytes, NotFound, TooEarly, TooLate
+from vault.errors import BadShape, DifferentBytes, NotFound, TooEarly, TooLate, UnknownKey
 from vault.messages import Attach
 from vault.months import Month, add_months
 from vault.operator import Operator
@@ -44,7 +44,7 @@ def attach(
     """
     envelope = read_envelope(text, Attach.typ)
     if envelope.kid != caller:
-        raise BadShape("a link is attached by the account's own key")
+        raise UnknownKey("a link is attached by the account's own key")
     envelope.verify(accounts.public_key(tx, caller))  # 1
     if stored := journal.holds(tx, text):
         return stored  # 2
