@@ -57,10 +57,7 @@ def make_place(folder: Path, settings: Settings, random: Callable[[int], bytes])
     Raises:
         BadPlace: it holds a vault already, or the settings are not of their form.
     """
-    if not _NAME.fullmatch(settings.vault):
-        raise BadPlace(f"a vault's id is [a-z0-9.-]{{3,64}}, found {settings.vault[:70]!r}")
-    if not _URL.fullmatch(settings.url) or settings.url.endswith("/"):
-        raise BadPlace(f"wanted a URL without a slash at its end, found {settings.url[:80]!r}")
+    _check_settings(settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (folder / _SETTINGS).exists():
         raise BadPlace(f"{folder} holds a vault already")
@@ -69,6 +66,13 @@ def make_place(folder: Path, settings: Settings, random: Callable[[int], bytes])
     members = {"vault": settings.vault, "url": settings.url, "auditor": b64u(settings.auditor)}
     text = "".join(f'{name} = "{member}"\n' for name, member in members.items())
     (folder / _SETTINGS).write_text(text, encoding="utf-8")
+
+
+def _check_settings(settings: Settings) -> None:
+    if not _NAME.fullmatch(settings.vault):
+        raise BadPlace(f"a vault's id is [a-z0-9.-]{{3,64}}, found {settings.vault[:70]!r}")
+    if not _URL.fullmatch(settings.url) or settings.url.endswith("/"):
+        raise BadPlace(f"wanted a URL without a slash at its end, found {settings.url[:80]!r}")
 
 
 def open_place(folder: Path) -> Place:
@@ -122,6 +126,8 @@ def _read_settings(path: Path) -> Settings:
     members = [found.get(name) for name in ("vault", "url", "auditor")]
     vault, url, auditor = (member if isinstance(member, str) else "" for member in members)
     try:
-        return Settings(vault, url, unb64u(auditor, 32))
+        settings = Settings(vault, url, unb64u(auditor, 32))
     except BadShape as bad:
         raise BadPlace(f"{path}: auditor is 32 bytes of base64url") from bad
+    _check_settings(settings)
+    return settings

@@ -57,12 +57,13 @@ def create(tx: Transaction, operator: Operator, caller: str, text: str) -> bytes
         raise BadShape("an account is made by its own key")
     if message.vault != operator.vault:
         raise BadShape(f"the message is for {message.vault}, this vault is {operator.vault}")
-    stored = tx.one(_Text, "SELECT text FROM accounts WHERE account = ?", caller)
-    if stored and stored.text != text:
-        raise DifferentBytes("this account exists")
-    tx.run(
+    if stored := journal.holds(tx, text):
+        return stored
+    added = tx.run(
         "INSERT INTO accounts (account, text) VALUES (?, ?) ON CONFLICT DO NOTHING", caller, text
     )
+    if not added:
+        raise DifferentBytes("this account exists")
     return journal.append(tx, operator, text, caller)
 
 

@@ -1,0 +1,426 @@
+"""A town with something behind every door, and the table of the doors and their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import NamedTuple, Self
+from urllib.parse import unquote
+
+import httpx2
+import pytest
+
+from consent.app import wall_clock
+from consent.demo.cast import AUDITOR, BANK, CITY, VAULT, compose
+from consent.messages import Bind, Grant, LinkMonths, NoticeRef, Revoke, Terms, Token
+from consent.notices import notice_hash, render_notice
+from tests.world import EAST, FEB, JAN, MAR, URL, WEST, World, terms
+from vault import batches, closes, dpop
+from vault.chain import digest_of
+from vault.crypto.commit import H, Scalar
+from vault.crypto.keys import SigningKey, account_key, consent_key
+from vault.crypto.meter import Cell
+from vault.crypto.seal import OVERHEAD, SMALLEST
+from vault.encoding import Json, b64u, compact_json, sign_jws, thumbprint
+from vault.errors import (
+    BadShape,
+    NotFound,
+    UnknownKey,
+    VaultError,
+    tree,
+)
+from vault.messages import Account, Attach, Batch, Close, Link, Message
+from vault.months import Month
+from vault.storage.database import Database, Transaction
+
+Kind = type[VaultError]
+KINDS = {kind.slug: kind for kind in tree()}
+APR, MAY = Month("2026-04"), Month("2026-05")
+NEWCOMER = SigningKey(b"\x21" * 32)
+STRANGER = SigningKey(b"\x22" * 32)
+WRAP, BLOB = b"\x11" * 16, b"w" * 48
+SEALED = b"s" * 112
+OTHER_ID = b"\x99" * 16
+Place = tuple[str | int, ...]
+HOLE = "@@"
+LOGGED = {"refusals", "journal", "sqlite_sequence", "log_tile", "log_head"}
+PUBLIC_BENEFIT = "PublicBenefit"
+
+
+# What stands behind the doors
+
+
+class Town(World):
+    """A world with something behind every door, on 2 March 2026: February is not closed yet.
+
+    Ann has links to both sources, a wrap, a state and two grants to the city: January to March
+    with its tokens, April and May without. Bob has a link to one source.
+    """
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.ann, self.bob = self.person("ann", EAST, WEST), self.person("bob", EAST)
+        self.granted = self.allow(self.ann, CITY)
+        self.unminted = self.ann.holder.allow(terms(CITY, first=APR, last=MAY), "en")
+        self.knock("PUT", f"/v1/holder/wraps/{WRAP.hex()}", BLOB, self.key("ann"))
+        self.ride(self.ann, EAST, 1_000)
+        self.close_month(JAN)
+        self.ride(self.ann, EAST, 2_000)
+        for source in self.sources.values():
+            source.send_batches()
+        self.move(MAR)
+        return self
+
+    @property
+    def anns(self) -> bytes:
+        """Ann's link to EAST."""
+        return self.ann.links[EAST]
+
+    def key(self, name: str) -> SigningKey:
+        """Return the key that somebody calls with."""
+        keys = {
+            "ann": account_key(self.ann.root),
+            "bob": account_key(self.bob.root),
+            "newcomer": NEWCOMER,
+            "stranger": STRANGER,
+            VAULT: self.place.vault_key,
+        }
+        return keys.get(name) or self.cast.actors[name].key
+
+    def knock(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        key: SigningKey | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:
+        """Return the answer to one request, with a right proof when there is a key."""
+        sent = dict(headers or {})
+        if key:
+            bare = dpop.Request(method, URL + unquote(path.partition("?")[0]), body)
+            sent["DPoP"] = dpop.prove(key, bare, wall_clock(), self.random(16))
+        return self.client.request(method, path, content=body or None, headers=sent)
+
+
+# The table of doors
+
+
+@dataclass(frozen=True)
+class Door:
+    """One route: who may call (empty: anybody), and the kind of JWS it takes.
+
+    `stranger` is what a right proof by a key that stands nowhere gets: None for a good answer.
+    """
+
+    method: str
+    path: str
+    by: str = ""
+    takes: str = ""
+    stranger: Kind | None = None
+
+    @property
+    def takes_body(self) -> bool:
+        return self.method in ("POST", "PUT")
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+DOORS = [
+    Door("GET", "/v1/time"),
+    Door("GET", "/v1/directory"),
+    Door("GET", "/v1/wraps/{wrap}"),
+    Door("GET", "/v1/templates"),
+    Door("GET", "/openapi.json"),
+    Door("GET", "/log/checkpoint"),
+    Door("GET", "/log/{path:path}"),
+    # Anyone may carry the auditor's directory: its signature counts, not who brings it.
+    Door("POST", "/v1/directory", AUDITOR, "cv1-directory"),
+    Door("POST", "/v1/holder", "newcomer", "cv1-account", BadShape),
+    Door("PUT", "/v1/holder/wraps/{wrap}", "ann", stranger=UnknownKey),
+    Door("DELETE", "/v1/holder/wraps/{wrap}", "ann", stranger=NotFound),
+    Door("GET", "/v1/holder/state", "ann", stranger=UnknownKey),
+    Door("PUT", "/v1/holder/state", "ann", stranger=UnknownKey),
+    Door("POST", "/v1/holder/links", "ann", "cv1-attach", UnknownKey),
+    Door("GET", "/v1/holder/links", "ann"),  # an empty list, as for an account without links
+    Door("GET", "/v1/holder/links/{link}/batches", "ann", stranger=NotFound),
+    Door("GET", "/v1/holder/links/{link}/closes", "ann", stranger=NotFound),
+    Door("POST", "/v1/holder/binds", "ann", "cv1-bind", UnknownKey),
+    Door("POST", "/v1/holder/grants", "ann", "cv1-grant", UnknownKey),
+    Door("GET", "/v1/holder/grants", "ann"),
+    Door("POST", "/v1/holder/grants/{grant}/status", "ann", "cv1-revoke", NotFound),
+    Door("POST", "/v1/holder/tokens", "ann", "cv1-token", NotFound),
+    Door("GET", "/v1/holder/tokens", "ann"),
+    Door("GET", "/v1/holder/entries", "ann"),
+    Door("GET", "/v1/links/{link}", EAST, stranger=UnknownKey),
+    Door("POST", "/v1/batches", EAST, "cv1-batch", UnknownKey),
+    Door("POST", "/v1/closes", EAST, "cv1-close", UnknownKey),
+    Door("POST", "/v1/releases", CITY, "ask", UnknownKey),
+    Door("GET", "/v1/grants/{grant}", CITY, stranger=UnknownKey),
+    Door("GET", "/v1/audit/entries", AUDITOR, stranger=UnknownKey),
+]
+PROVED = [door for door in DOORS if door.by]
+POSTS = [door for door in DOORS if door.takes]
+JWS = [door for door in POSTS if door.takes != "ask"]
+PAGED = [door for door in DOORS if door.path.endswith(("batches", "audit/entries"))]
+PAGED = [door for door in PAGED if door.method == "GET"]
+BY_TYPE = {door.takes: door for door in POSTS}
+each_proved = pytest.mark.parametrize("door", PROVED, ids=str)
+each_post = pytest.mark.parametrize("door", POSTS, ids=str)
+each_jws = pytest.mark.parametrize("door", JWS, ids=str)
+
+
+def path_of(town: Town, door: Door) -> str:
+    names = {
+        "{wrap}": WRAP.hex(),
+        "{link}": town.anns.hex(),
+        "{grant}": town.granted.grant.hex(),
+        "{path:path}": "tile/0/000.p/1",
+    }
+    path = door.path
+    for name, found in names.items():
+        path = path.replace(name, found)
+    return path
+
+
+# Messages that the doors would take
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message that its door would take: changed in one point it is bad input."""
+
+    typ: str
+    plain: dict[str, Json]
+    key: SigningKey
+
+    def changed(self, **members: Json) -> Letter:
+        """Return the letter with these members instead."""
+        return replace(self, plain={**self.plain, **members})
+
+    def body(self, payload: bytes | None = None, typ: str = "") -> bytes:
+        """Return what is posted; the payload and the kind may be others."""
+        raw = compact_json(self.plain) if payload is None else payload
+        if self.typ == "ask":
+            return raw
+        return posted(self.typ, jws(typ or self.typ, raw, self.key))
+
+
+def posted(takes: str, text: str) -> bytes:
+    """Return a JWS as its door takes it: a token goes with its sealed bytes."""
+    if takes != "cv1-token":
+        return text.encode("utf-8")
+    return compact_json({"token": text, "sealed": b64u(SEALED)})
+
+
+def jws(typ: str, payload: bytes, key: SigningKey, header: str = "") -> str:
+    named = header or f'{{"alg":"Ed25519","kid":"{thumbprint(key.public)}","typ":"{typ}"}}'
+    signed = f"{b64u(named.encode())}.{b64u(payload)}"
+    return f"{signed}.{b64u(key.sign(signed.encode()))}"
+
+
+def letter_of(message: Message, key: SigningKey) -> Letter:
+    return Letter(message.typ, message.plain(), key)
+
+
+def account_letter(town: Town) -> Letter:
+    message = Account(iat=town.time, pk=NEWCOMER.public, vault=VAULT, over14=True)
+    return letter_of(message, NEWCOMER)
+
+
+def link_text(town: Town, name: bytes, **changed: Json) -> str:
+    answer = Link(iat=town.time, link=name, source=WEST, msg=bytes(32), begins=MAR).plain()
+    return sign_jws("cv1-link", {**answer, **changed}, town.key(WEST))
+
+
+def attach_letter(town: Town) -> Letter:
+    link = b"\x55" * 16
+    return letter_of(
+        Attach(iat=town.time, link=link, receipt=link_text(town, link)), town.key("ann")
+    )
+
+
+def bind_letter(town: Town) -> Letter:
+    pk = consent_key(town.ann.root, BANK).public
+    return letter_of(Bind(iat=town.time, org=BANK, pk=pk), town.key("ann"))
+
+
+def grant_letter(town: Town, **changed: object) -> Letter:
+    wanted = terms(CITY, **{"first": APR, "last": MAY, **changed})
+    return letter_of(grant_of(town, wanted), consent_key(town.ann.root, CITY))
+
+
+def grant_of(town: Town, wanted: Terms) -> Grant:
+    text = render_notice(wanted, town.ann.holder.directory, "en")
+    return Grant(
+        **dict(wanted),
+        iat=town.time,
+        type="carbon_reduction_total",
+        grant=b"\x66" * 16,
+        pk=consent_key(town.ann.root, CITY).public,
+        org=CITY,
+        notice=NoticeRef(sha256=notice_hash(text), locale="en"),
+    )
+
+
+def token_letter(town: Town) -> Letter:
+    token = Token(
+        iat=town.time,
+        grant=town.unminted.grant,
+        window=(APR,),
+        cells=tuple(LinkMonths(link, (APR,)) for link in sorted(town.ann.links.values())),
+        sealed=sha256(SEALED).digest(),
+    )
+    return letter_of(token, consent_key(town.ann.root, CITY))
+
+
+def revoke_letter(town: Town) -> Letter:
+    message = Revoke(iat=town.time, grant=town.granted.grant, n=1)
+    return letter_of(message, consent_key(town.ann.root, CITY))
+
+
+def batch_letter(town: Town) -> Letter:
+    seq = town.database.read(lambda tx: batches.next_seq(tx, town.anns))
+    tags = tuple(bytes([0x77, i]) * 8 for i in range(8))
+    sealed = bytes(SMALLEST + OVERHEAD)
+    message = Batch(iat=town.time, link=town.anns, seq=seq, tags=tags, sealed=sealed)
+    return letter_of(message, town.key(EAST))
+
+
+def close_letter(town: Town, month: Month = FEB) -> Letter:
+    before = town.database.read(lambda tx: closes.last_close(tx, town.anns))
+    upto = before.upto if before else -1
+    later = town.database.read(lambda tx: batches.batches_of(tx, town.anns, upto + 1, 100))
+    message = Close(
+        iat=town.time,
+        link=town.anns,
+        month=month,
+        methodology=town.release.id,
+        cells=tuple(Cell(Scalar(i), H) for i in range(7)),
+        upto=later[-1].seq if later else upto,
+        batches=digest_of([(batch.text, batch.receipt) for batch in later]),
+    )
+    return letter_of(message, town.key(EAST))
+
+
+def directory_letter(town: Town) -> Letter:
+    return letter_of(compose(town.cast, town.edition()), town.key(AUDITOR))
+
+
+def ask_letter(town: Town) -> Letter:
+    ask: dict[str, Json] = {
+        "grant": town.granted.grant.hex(),
+        "window": [JAN],
+        "purpose": PUBLIC_BENEFIT,
+    }
+    return Letter("ask", ask, town.key(CITY))
+
+
+LETTERS: dict[str, Callable[[Town], Letter]] = {
+    "cv1-account": account_letter,
+    "cv1-attach": attach_letter,
+    "cv1-bind": bind_letter,
+    "cv1-grant": grant_letter,
+    "cv1-token": token_letter,
+    "cv1-batch": batch_letter,
+    "cv1-close": close_letter,
+    "ask": ask_letter,
+    "cv1-revoke": revoke_letter,
+    "cv1-directory": directory_letter,
+}
+
+
+def letter(town: Town, door: Door) -> Letter:
+    return LETTERS[door.takes](town)
+
+
+def post(town: Town, door: Door, body: bytes, by: str = "") -> httpx2.Response:
+    return town.knock(door.method, path_of(town, door), body, town.key(by or door.by))
+
+
+def send(town: Town, found: Letter) -> httpx2.Response:
+    return post(town, BY_TYPE[found.typ], found.body())
+
+
+def signed_by(found: Letter, key: SigningKey, kid: SigningKey | None = None) -> bytes:
+    """Return the letter signed by another key, under its own kid or that of `kid`."""
+    raw = compact_json(found.plain)
+    name = thumbprint((kid or key).public)
+    header = f'{{"alg":"Ed25519","kid":"{name}","typ":"{found.typ}"}}'
+    return posted(found.typ, jws("", raw, key, header))
+
+
+def with_hole(found: Json, place: Place) -> Json:
+    if not place:
+        return HOLE
+    step, rest = place[0], place[1:]
+    if isinstance(found, dict):
+        return {n: with_hole(item, rest) if n == step else item for n, item in found.items()}
+    assert isinstance(found, list)
+    return [with_hole(item, rest) if i == step else item for i, item in enumerate(found)]
+
+
+def fill(found: Json, place: Place, raw: str) -> bytes:
+    """Return the JSON text with these characters in one place."""
+    text = compact_json(with_hole(found, place)).decode()
+    return text.replace(f'"{HOLE}"', raw).encode()
+
+
+def json_of(found: Json) -> str:
+    return compact_json(found).decode()
+
+
+# Nothing half-written, and the one form of a refusal
+
+
+class Text(NamedTuple):
+    """One column."""
+
+    found: str
+
+
+def rows(database: Database) -> dict[str, str]:
+    """Return the SHA-256 over every row of each table."""
+
+    def work(tx: Transaction) -> dict[str, str]:
+        tables = tx.all(Text, "SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {table.found: _rows(tx, table.found) for table in tables}
+
+    return database.read(work)
+
+
+def _rows(tx: Transaction, table: str) -> str:
+    columns = tx.all(Text, "SELECT name FROM pragma_table_info(?)", table)
+    listed = " || ',' || ".join(f'quote("{column.found}")' for column in columns)
+    found = sorted(row.found for row in tx.all(Text, f"SELECT {listed} FROM {table}"))
+    return sha256("\n".join(found).encode()).hexdigest()
+
+
+def touched(town: Town, before: Mapping[str, str]) -> set[str]:
+    after = rows(town.database)
+    return {table for table in after if after[table] != before[table]}
+
+
+def check_problem(reply: httpx2.Response, *wanted: Kind) -> None:
+    """Check that the answer is one of these problems, in the one form that all have."""
+    found = reply.json()
+    kind = KINDS[found["type"]]
+    assert kind in wanted, found
+    assert reply.status_code == found["status"] == kind.status
+    assert set(found) == {"type", "title", "status", "detail"}
+    assert found["title"] == kind.en
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.headers["cache-control"] == "no-store"
+
+
+def check_refused(town: Town, call: Callable[[], httpx2.Response], *wanted: Kind) -> None:
+    """Check that a call is refused so, and that not one row of one table is another."""
+    before = rows(town.database)
+    check_problem(call(), *wanted)
+    assert touched(town, before) == set()
+
+
+def check_body(town: Town, door: Door, body: bytes, *wanted: Kind) -> None:
+    check_refused(town, lambda: post(town, door, body), *wanted)
