@@ -21,6 +21,7 @@ from consent import http as consent_http
 from consent.log.sequencer import Sequencer
 from consent.place import Place
 from vault import http as vault_http
+from vault import register
 from vault.dpop import Seen
 from vault.errors import BadPlace
 from vault.operator import Operator
@@ -101,8 +102,11 @@ def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_cl
     """
     settings = place.settings
     log = Sequencer(database, settings.origin, place.log_key)
-    operator = Operator(settings.vault, place.vault_key, settings.auditor, now, os.urandom)
-
+    operator = Operator(
+        settings.vault, place.vault_key, settings.auditor, str(log.vkey), now, os.urandom
+    )
+    database.read(lambda tx: register.check_own_key(tx, operator))
+    log.sequence()  # what a stopped server had committed and not logged yet
     erasure.complete(database, operator, log.sequence)
 
     @asynccontextmanager

@@ -380,8 +380,11 @@ def post_close(call: CallIn) -> JSONResponse:
 def problem(error: VaultError) -> Response:
     """Return an error as problem+json (RFC 9457); `type` is its documented slug."""
     status = error.status or 500
-    # One body for every 404: unknown and not yours cannot be told apart.
-    detail = "unknown, or not yours" if isinstance(error, NotFound) else str(error)
+    detail = str(error)
+    if isinstance(error, NotFound):  # one body: unknown and not yours cannot be told apart
+        detail = "unknown, or not yours"
+    elif error.status is None:  # found on this machine: its files and settings are nobody's
+        detail = "the vault failed at this; nothing was changed"
     body = {"type": error.slug, "title": error.en, "status": status, "detail": detail}
     if isinstance(error, Absent) and error.statement:
         body["statement"] = error.statement

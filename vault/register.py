@@ -7,7 +7,14 @@ from typing import NamedTuple
 from vault import journal
 from vault.directory import FIRST_PREV, Directory, check_successor, read_directory
 from vault.encoding import Envelope, read_envelope, thumbprint
-from vault.errors import BadDirectory, BadShape, DifferentBytes, LogUnavailable, UnknownKey
+from vault.errors import (
+    BadDirectory,
+    BadPlace,
+    BadShape,
+    DifferentBytes,
+    LogUnavailable,
+    UnknownKey,
+)
 from vault.messages import Listing
 from vault.operator import Operator
 from vault.storage.database import Transaction
@@ -40,7 +47,8 @@ def publish(tx: Transaction, operator: Operator, text: str) -> bytes:
     """Take the next directory; return its journal hash.
 
     1. the stored answer for the same bytes. 2. signed by the pinned auditor key or the key the
-    last version names as `next`. 3. the next version, and its prev. 4. it names this vault and key.
+    last version names as `next`. 3. the next version, and its prev. 4. it names this vault, its key
+    and its log.
 
     Raises:
         BadJws, BadType, UnknownKey, BadShape, DifferentBytes: a check fails.
@@ -57,9 +65,8 @@ def publish(tx: Transaction, operator: Operator, text: str) -> bytes:
     except BadDirectory as bad:
         raise BadShape(str(bad)) from bad
     _check_next(held, fresh)  # 3
-    ours = {key.pk for key in fresh.party(fresh.listing.vault).sig}
-    if fresh.listing.vault != operator.vault or operator.key.public not in ours:  # 4
-        raise BadShape("the directory names another vault, or not this vault's key")
+    if not _lists(fresh, operator) or fresh.listing.log.vkey != operator.log:  # 4
+        raise BadShape("the directory names another vault, or not this vault's key and log")
     tx.run(
         "INSERT INTO directories (version, text, signer) VALUES (?, ?, ?)",
         fresh.listing.version,
@@ -67,6 +74,22 @@ def publish(tx: Transaction, operator: Operator, text: str) -> bytes:
         signer,
     )
     return journal.append(tx, operator, text)
+
+
+def check_own_key(tx: Transaction, operator: Operator) -> None:
+    """Return when the directory in force, if there is one, lists this vault's signing key.
+
+    Raises:
+        BadPlace: it does not: a vault with another key would sign what nobody accepts.
+    """
+    if has_directory(tx) and not _lists(in_force(tx), operator):
+        raise BadPlace("the directory in force does not list this vault's signing key")
+
+
+def _lists(directory: Directory, operator: Operator) -> bool:
+    vault = directory.party(directory.listing.vault)
+    ours = {key.pk for key in vault.sig}
+    return vault.id == operator.vault and operator.key.public in ours
 
 
 def _last(tx: Transaction) -> _Version | None:

@@ -54,7 +54,7 @@ class Clock:
 
 def operator() -> Operator:
     clock = Clock()
-    return Operator("vault.example", SigningKey(b"\x06" * 32), b"", clock.now, clock.random)
+    return Operator("vault.example", SigningKey(b"\x06" * 32), b"", "", clock.now, clock.random)
 
 
 def memory() -> SqlCipher:
