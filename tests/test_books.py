@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -20,6 +21,10 @@ from vault.source import Booking, Identity, Source
 from vault.storage.database import Transaction
 
 DEC_31 = month_begins(JAN, DEFAULT_ZONE) - 3600
+
+
+class Rows(NamedTuple):
+    rows: int
 
 
 @pytest.fixture
@@ -137,3 +142,17 @@ def test_a_source_may_not_book_for_an_operator_that_did_not_say_so(world: World)
     world.person("ann", EAST)
     with pytest.raises(Exception, match="may not book for"):
         world.sources[EAST].book("ann", [ride_of("TX-1", WEST, world.time)])
+
+
+def test_tags_are_dropped_when_no_act_could_be_booked_again(world: World) -> None:
+    world.person("ann", EAST)
+    world.sources[EAST].book("ann", [ride_of("TX-0123456789abcdef", EAST, world.time)])
+    world.sources[EAST].send_batches()
+    tags = "SELECT count(*) FROM tags"
+    assert world.database.read(lambda tx: tx.one(Rows, tags)) == Rows(8)
+    world.time += 14 * 31 * 86400 - 60
+    world.publish()
+    assert world.database.read(lambda tx: tx.one(Rows, tags)) == Rows(8)
+    world.time += 1800
+    world.auditor().audit()  # the first request after it
+    assert world.database.read(lambda tx: tx.one(Rows, tags)) == Rows(0)

@@ -96,6 +96,11 @@ def batches_of(tx: Transaction, link: bytes, first: int, count: int) -> list[Sto
     return tx.all(Stored, f"{_STORED} AND seq >= ? ORDER BY seq LIMIT ?", link, first, count)
 
 
+def drop_tags(tx: Transaction, before: int) -> None:
+    """Forget tags that came before a unix second: acts older than a year are not booked."""
+    tx.run("DELETE FROM tags WHERE at < ?", before)
+
+
 def _take_tags(tx: Transaction, tags: tuple[bytes, ...], at: int) -> tuple[int, ...]:
     added = [
         tx.run("INSERT INTO tags (tag, at) VALUES (?, ?) ON CONFLICT DO NOTHING", tag, at)

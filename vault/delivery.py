@@ -128,6 +128,7 @@ class Delivery:
             # Closes of months before the end are still taken in their slot.
             self._outbox.set_state(batch.link, "ending")
             self._outbox.refuse_batches(batch.link)
+            self._compare_again(directory, batch.link)
             return
         except (DifferentBytes, NotFound) as error:
             raise self._stopped(batch.link, error) from error
@@ -141,14 +142,22 @@ class Delivery:
             if not error.statement:
                 raise
             self.take_absent(directory, close.link, error.statement, [])
+            self._compare_again(directory, close.link)
             return
         except Unlinked:
+            self._compare_again(directory, close.link)
             self._outbox.stop(close.link)
             return
         except (DifferentBytes, NotFound) as error:
             raise self._stopped(close.link, error) from error
         self._check_receipt(directory, receipt, close.text)
         self._outbox.close_receipt(close, receipt)
+
+    def _compare_again(self, directory: Directory, link: bytes) -> None:
+        # Whatever the vault refuses with, its whole word about the link is looked at.
+        book = self._outbox.link(link)
+        if book is not None:
+            self.compare(directory, book)
 
     def _stopped(self, link: bytes, error: VaultError) -> VaultError:
         self._outbox.stop(link)

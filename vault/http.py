@@ -25,6 +25,7 @@ from vault.operator import Operator
 from vault.storage.database import Database, Transaction
 
 T = TypeVar("T")
+TAG_LIFE = 14 * 31 * 86400  # acts are booked within 12 months
 BODY_LIMIT = 2 * 1024 * 1024
 PAGE = 16
 _COUNTER = re.compile(r'"(0|[1-9][0-9]{0,14})"')
@@ -51,6 +52,7 @@ class Rollover:
     def _sweep(self, tx: Transaction) -> None:
         if register.has_directory(tx):
             absents.sweep(tx, self._operator, register.in_force(tx))
+            batches.drop_tags(tx, self._operator.now() - TAG_LIFE)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 
 _GOES_ON = "link IN (SELECT link FROM links WHERE state != 'stopped')"
+_CLOSE = "SELECT * FROM closes c"
 _BATCH = "SELECT link, seq, month, text, receipt FROM batches"
 
 
@@ -123,7 +124,7 @@ class Outbox:
         """Return frozen closes without a receipt that are not absent, in the order to send."""
         return self._all(
             CloseBook,
-            f"SELECT * FROM closes c WHERE receipt IS NULL AND {_GOES_ON} AND NOT EXISTS"
+            f"{_CLOSE} WHERE receipt IS NULL AND {_GOES_ON} AND NOT EXISTS"
             " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
             " ORDER BY link, month",
         )
@@ -241,7 +242,7 @@ class Outbox:
                 return stored
             previous = tx.one(
                 CloseBook,
-                "SELECT * FROM closes c WHERE link = ? AND NOT EXISTS"
+                f"{_CLOSE} WHERE link = ? AND NOT EXISTS"
                 " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
                 " ORDER BY month DESC LIMIT 1",
                 link,
