@@ -18,12 +18,14 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from consent import erasure
 from consent import http as consent_http
+from consent.known import Known
 from consent.log.sequencer import Sequencer
 from consent.place import Place
 from vault import http as vault_http
 from vault import register
 from vault.dpop import Seen
 from vault.errors import BadPlace
+from vault.limits import Bucket
 from vault.operator import Operator
 from vault.storage.database import Database
 from vault.storage.sqlcipher import SqlCipher
@@ -88,7 +90,14 @@ def _open_to_pages(app: FastAPI) -> None:
     )
 
 
-def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_clock) -> FastAPI:
+def make_app(
+    place: Place,
+    database: Database,
+    now: Clock,
+    wall: Clock = wall_clock,
+    known: Known | None = None,
+    random: Callable[[int], bytes] = os.urandom,
+) -> FastAPI:
     """Return the application over an open database, which it closes when it ends.
 
     Args:
@@ -96,14 +105,17 @@ def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_cl
         database: as open_database returns it.
         now: the clock that moves months and slots.
         wall: the wall clock, on which DPoP proofs stay.
+        known: what is known of the log outside the database; None: nothing, and nothing is kept.
+        random: gives so many random bytes: the salts of log entries.
 
     Raises:
-        BadDatabase: the stored log does not fit its checkpoint or key.
+        BadDatabase: the stored log does not fit its checkpoint or key, or is older than a known
+            checkpoint or of another history.
     """
-    settings = place.settings
-    log = Sequencer(database, settings.origin, place.log_key)
+    settings, known = place.settings, known or Known()
+    log = Sequencer(database, settings.origin, place.log_key, known.checkpoints, known.keep)
     operator = Operator(
-        settings.vault, place.vault_key, settings.auditor, str(log.vkey), now, os.urandom
+        settings.vault, place.vault_key, settings.auditor, str(log.vkey), now, random
     )
     database.read(lambda tx: register.check_own_key(tx, operator))
     log.sequence()  # what a stopped server had committed and not logged yet
@@ -130,6 +142,7 @@ def make_app(place: Place, database: Database, now: Clock, wall: Clock = wall_cl
         vault_http.Rollover(database, operator),
         wall,
         Seen(wall()),
+        Bucket(most=60, per_minute=60),
     )
     app.include_router(vault_http.router)
     app.include_router(consent_http.router)

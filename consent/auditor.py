@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 from consent.log.merkle import leaf_hash, root
 from consent.log.note import Checkpoint, open_checkpoint, read_vkey
-from consent.log.proof import leaf_data
+from consent.log.proof import Logged, leaf_data
 from consent.log.tiles import ENTRIES, WIDTH, Tile, read_bundle
-from consent.policy import Policy
+from consent.policy import Policy, check_logged
 from consent.replay import Finding, Replay
 from vault.crypto.keys import SigningKey
+from vault.directory import read_directory
 from vault.encoding import Json
 from vault.errors import BadProof, BadShape
 from vault.messages import Listing, parse_hex
@@ -37,6 +38,10 @@ class Served:
     salt: bytes
     text: str
 
+    def fits(self, leaf: bytes) -> bool:
+        """Whether the text is the leaf's; a compact JWS is ASCII."""
+        return self.text.isascii() and leaf_data(self.salt, self.at, self.text) == leaf
+
 
 @dataclass(frozen=True)
 class Report:
@@ -44,7 +49,7 @@ class Report:
 
     `counts` is the number of entries by kind; `signed` is the checkpoint as the log signed it;
     `unseen` are erased entries that this auditor never saw; `owners` (index → account) is kept for
-    the next audit.
+    the next audit. `self_audited`: vault and auditor are one organisation.
     """
 
     size: int
@@ -54,6 +59,7 @@ class Report:
     findings: list[Finding]
     unseen: list[int]
     owners: dict[int, str]
+    self_audited: bool
 
     def plain(self) -> dict[str, Json]:
         """Return the report as JSON members."""
@@ -65,6 +71,7 @@ class Report:
                 {"index": f.index, "rule": f.rule, "reason": f.reason} for f in self.findings
             ],
             "unseen": [*self.unseen],
+            "self_audited": self.self_audited,
         }
 
 
@@ -77,24 +84,37 @@ class Auditor:
         wire: Wire,
         policy: Policy,
         seen: Mapping[int, str] | None = None,
+        last: Checkpoint | None = None,
     ) -> None:
         """Stand on the directory key; `wire` speaks with it.
 
-        `seen` is index → account of the texts that earlier audits saw (a report's `owners`).
+        `seen` is index → account of the texts that earlier audits saw (a report's `owners`);
+        `last` is the checkpoint of the last audit, whose tree this one must extend.
         """
-        self._key, self._wire, self._policy, self._seen = key, wire, policy, seen
+        self._key, self._wire, self._policy = key, wire, policy
+        self._seen, self._last = seen, last
 
     def publish(self, listing: Listing) -> str:
         """Sign and post a directory; return its text once it is logged."""
         text = listing.signed(self._key)
-        self._wire.post("/v1/directory", text)
+        self.post(text)
         return text
+
+    def post(self, text: str) -> Logged:
+        """Post a directory signed before; return its place in the log, proved.
+
+        Raises:
+            BadProof: the vault does not prove that it logged it.
+        """
+        proof = text_of(self._wire.post("/v1/directory", text).body, "proof")
+        return check_logged(read_directory(text, self._key.public), text, proof)
 
     def audit(self, progress: Progress = lambda _done, _size: None) -> Report:
         """Return the report over every entry of the log's latest checkpoint.
 
         1. the checkpoint is signed by the pinned log. 2. its root is the root of the leaves served
-        as tiles. 3. each leaf has a text that hashes to it. 4. the replay.
+        as tiles, and its tree begins with the one of the last audit. 3. each leaf has a text that
+        hashes to it. 4. the replay.
 
         Args:
             progress: called with (entries done, entries in all).
@@ -105,14 +125,14 @@ class Auditor:
         signed = self._wire.raw("/log/checkpoint").decode("utf-8", "replace")
         head = self._open(signed)  # 1
         leaves = self._leaves(head.size)
-        findings = check_root(head, leaves)  # 2
+        findings = check_root(head, leaves) + check_extends(self._last, head, leaves)  # 2
         texts = self._texts(head.size)
         replay = Replay(self._policy.auditor, self._seen)
         for index, leaf in enumerate(leaves):
             served = texts.get(index)
             if served is None:
                 replay.miss(index)  # 3
-            elif leaf_data(served.salt, served.at, served.text) != leaf:
+            elif not served.fits(leaf):
                 findings.append(Finding(index, "leaf", "the text served is not the leaf's"))
             else:
                 replay.take(index, served.at, served.text)  # 4
@@ -120,7 +140,14 @@ class Auditor:
         replay.finish()
         findings = sorted(findings + replay.findings)
         return Report(
-            head.size, head.root, signed, replay.counts, findings, replay.unseen, replay.owners
+            head.size,
+            head.root,
+            signed,
+            replay.counts,
+            findings,
+            replay.unseen,
+            replay.owners,
+            replay.self_audited,
         )
 
     def _open(self, signed: str) -> Checkpoint:
@@ -158,6 +185,19 @@ def check_root(head: Checkpoint, leaves: list[bytes]) -> list[Finding]:
     if root([leaf_hash(leaf) for leaf in leaves]) == head.root:
         return []
     return [Finding(head.size, "root", "the entries served are not the tree of the checkpoint")]
+
+
+def check_extends(last: Checkpoint | None, head: Checkpoint, leaves: list[bytes]) -> list[Finding]:
+    """Return a finding when the tree does not begin with the one of an earlier checkpoint."""
+    if last is None:
+        return []
+    if head.size < last.size:
+        reason = f"the log had {last.size} entries at the last audit and has {head.size} now"
+        return [Finding(head.size, "shrunk", reason)]
+    if root([leaf_hash(leaf) for leaf in leaves[: last.size]]) != last.root:
+        reason = f"the first {last.size} entries are not those of the last audit"
+        return [Finding(last.size, "forked", reason)]
+    return []
 
 
 def read_served(item: dict[str, Json]) -> Served:

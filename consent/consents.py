@@ -9,12 +9,15 @@ The guard is kept here first: a window is in the holder's state before its token
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 
+from consent.log.proof import Logged
 from consent.messages import (
     Bind,
     Grant,
-    LinkMonths,
     NoticeRef,
     Pause,
     Release,
@@ -27,7 +30,7 @@ from consent.notices import notice_hash, render_notice
 from consent.policy import check_logged
 from consent.records import OwnLink, add_closes
 from consent.side import Side
-from consent.state import Minted, WindowName
+from consent.state import ENDED, HolderState, Minted, Status, WindowName
 from consent.templates import check_grant
 from consent.tokens import (
     Granted,
@@ -40,12 +43,32 @@ from consent.tokens import (
     sum_masks,
 )
 from vault.crypto import keys
-from vault.encoding import compact_json, read_envelope
-from vault.errors import Locale, NotFound, NotMinted
-from vault.months import Grams, Window, add_months
+from vault.encoding import Json, compact_json, read_envelope
+from vault.errors import (
+    BadShape,
+    DifferentBytes,
+    Expired,
+    Locale,
+    NotFound,
+    NotMinted,
+    Paused,
+    Revoked,
+)
+from vault.months import Grams, Month, Window, add_months
 from vault.wire import objects_of, text_of
 
 AHEAD = 3
+MOST_AHEAD = 12
+Facts = Mapping[bytes, LinkFact]
+Released = set[WindowName]
+
+
+@dataclass(frozen=True)
+class Use:
+    """A release as the log holds it: what left, and when."""
+
+    release: Release
+    place: Logged
 
 
 class Consents(Side):
@@ -79,6 +102,8 @@ class Consents(Side):
         check_grant(grant, self.directory, self._now())
         self._bind(org)
         self._post("/v1/holder/grants", grant.signed(key))
+        if replaces:
+            self._device.save(lambda state: state.with_status(replaces.grant, "replaced"))
         return grant
 
     def _bind(self, org: str) -> None:
@@ -86,25 +111,29 @@ class Consents(Side):
             return
         pk = keys.consent_key(self._root, org).public
         bind = Bind(iat=self._now(), org=org, pk=pk)
-        self._post("/v1/holder/binds", bind.signed(self._key))
+        # Taken already, by a bind whose answer was lost or by another device: the key is the same.
+        with suppress(DifferentBytes):
+            self._post("/v1/holder/binds", bind.signed(self._key))
         self._device.save(lambda state: state.with_org(org))
 
     def stop(self, grant: Grant) -> None:
         """Stop sharing: after this returns, no release of the grant succeeds."""
-        self._change(grant, Revoke)
+        self._change(grant, Revoke, "revoked")
 
     def pause(self, grant: Grant) -> None:
         """Pause sharing: releases wait, also for the months in between, until it goes on."""
-        self._change(grant, Pause)
+        self._change(grant, Pause, "paused")
 
     def resume(self, grant: Grant) -> None:
         """Let a paused grant go on."""
-        self._change(grant, Resume)
+        self._change(grant, Resume, "live")
 
-    def _change(self, grant: Grant, kind: type[Revoke]) -> None:
+    def _change(self, grant: Grant, kind: type[Revoke], status: Status) -> None:
         count = next((g.count for g in self.grants() if g.grant.grant == grant.grant), None)
         if count is None:
             raise NotFound("no such grant of yours")
+        # Remembered here first: no token is made again, whatever the vault says of the grant.
+        self._device.save(lambda state: state.with_status(grant.grant, status))
         message = kind(iat=self._now(), grant=grant.grant, n=count + 1)
         self._post(
             f"/v1/holder/grants/{grant.grant.hex()}/status",
@@ -121,58 +150,70 @@ class Consents(Side):
 
         Raises:
             AtomUsed: the organisation already has another total over part of a window.
+            Revoked, Paused, Expired: the grant has ended, is paused, or its time is over.
+            BadShape: `ahead` is not 0..12.
         """
+        if not 0 <= ahead <= MOST_AHEAD:
+            raise BadShape(f"tokens are made 0 to {MOST_AHEAD} months ahead, found {ahead}")
         latest = add_months(self.directory.month_at(self._now()), ahead)
         self._device.load()
+        self._check_live(grant)
         tokens = self._tokens()
         self._recall(tokens)
         held = {(token.grant, token.window): token.cells for token in tokens}
-        facts, released = self.link_facts(), self._released()
+        facts, released = {fact.link: fact for fact in self.link_facts()}, self._released()
         made = []
-        for window in grant.windows:
-            if window[0] > latest:
-                continue
+        for window in (w for w in grant.windows if w[0] <= latest):
             try:
-                cells = self._due(grant, window, facts, released)
+                due = self._due(self._device.state, grant, window, facts, released)
+                if held.get((grant.grant, window)) != due.cells:
+                    self._mint(grant, window, facts, released)
+                    made.append(window)
             except NotMinted:
                 continue  # there is nothing to add up
-            if held.get((grant.grant, window)) != cells:
-                self._mint(grant, window, cells)
-                made.append(window)
         return made
 
-    def _due(
-        self,
-        grant: Grant,
-        window: Window,
-        facts: list[LinkFact],
-        released: set[WindowName],
-    ) -> tuple[LinkMonths, ...]:
-        """Return the cells that the window's token must cover; raises NotMinted for none."""
-        name = (grant.org, grant.categories, window)
-        last = self._device.state.last_of(name)
-        if last is None:
-            return cells_of(facts, grant.org, window)
-        known = {fact.link: fact for fact in facts}
-        cells = less_absent(
-            last.cells, lambda link, month: link in known and not known[link].has(month)
-        )
-        if not cells or (cells != last.cells and name in released):
-            raise NotMinted("every month is absent, or the window was released and stays as it was")
-        return cells
+    def _check_live(self, grant: Grant) -> None:
+        status = self._device.state.statuses.get(grant.grant.hex())
+        told = next((own.state for own in self.grants() if own.grant.grant == grant.grant), status)
+        if {status, told} & ENDED:
+            raise Revoked("this grant was stopped")
+        if "paused" in (status, told):
+            raise Paused("this grant is paused")
+        if self._now() >= grant.until:
+            raise Expired("the grant's until has passed")
 
-    def _mint(self, grant: Grant, window: Window, cells: tuple[LinkMonths, ...]) -> None:
+    def _due(
+        self, state: HolderState, grant: Grant, window: Window, facts: Facts, released: Released
+    ) -> Minted:
+        """Return what the window's token must cover by this state; raises NotMinted for nothing."""
+        name = (grant.org, grant.categories, window)
+        last = state.last_of(name)
+        if last is None:
+            cells = cells_of(facts.values(), grant.org, window)
+        else:
+            cells = less_absent(last.cells, partial(_absent, facts))
+            if not cells or (cells != last.cells and name in released):
+                raise NotMinted("all of it is absent, or it was released and stays as it was")
         check_count(cells, grant.scope)
-        entry = Minted(
+        return Minted(
             grant=grant.grant,
             org=grant.org,
             categories=grant.categories,
             window=window,
             cells=cells,
         )
-        self._device.save(lambda state: state.with_minted(entry))
-        kept = self._device.state.minted_for(grant.grant, window) or entry
-        self._seal(grant, kept)
+
+    def _mint(self, grant: Grant, window: Window, facts: Facts, released: Released) -> None:
+        def change(state: HolderState) -> HolderState:
+            # Once more over what another device may have stored: its cells are the window's.
+            entry = self._due(state, grant, window, facts, released)
+            return state.with_minted(entry, partial(_absent, facts))
+
+        self._device.save(change)
+        kept = self._device.state.minted_for(grant.grant, window)
+        if kept is not None:
+            self._seal(grant, kept)
 
     def _seal(self, grant: Grant, entry: Minted) -> None:
         granted = Granted(grant.grant, entry.window)
@@ -184,16 +225,30 @@ class Consents(Side):
         answer = self._wire.post("/v1/holder/tokens", compact_json(post.plain())).body
         check_logged(self.directory, post.token, text_of(answer, "proof"))
 
-    def _released(self) -> set[WindowName]:
+    def uses(self) -> list[Use]:
+        """Return every release of this person's grants, its place in the log proved.
+
+        Raises:
+            BadProof, UnknownKey: the vault shows one that it did not sign and log.
+        """
+        body = self._wire.get("/v1/holder/releases").body
+        return [self._use(item) for item in objects_of(body, "releases")]
+
+    def _use(self, item: Mapping[str, Json]) -> Use:
+        text = text_of(item, "release")
+        place = check_logged(self.directory, text, text_of(item, "proof"))
+        envelope = read_envelope(text, Release.typ)
+        envelope.verify(self.directory.vault_key_ever(envelope.kid))
+        return Use(Release.opened(envelope), place)
+
+    def _released(self) -> Released:
         """Return the windows of which an organisation has a total already."""
         own = {one.grant.grant: one.grant for one in self.grants()}
-        body = self._wire.get("/v1/holder/releases").body
         found = set()
-        for item in objects_of(body, "releases"):
-            release = Release.opened(read_envelope(text_of(item, "release"), Release.typ))
-            given = own.get(release.grant)
+        for use in self.uses():
+            given = own.get(use.release.grant)
             if given is not None:
-                found.add((given.org, given.categories, release.window))
+                found.add((given.org, given.categories, use.release.window))
         return found
 
     def own_total(self, grant: Grant, window: Window, links: Iterable[OwnLink]) -> Grams:
@@ -220,11 +275,29 @@ class Consents(Side):
                 cells=token.cells,
             )
             for token in tokens
-            if token.grant in known
         )
         self._device.recall(listed)
 
     def _tokens(self) -> list[Token]:
+        """Return every token the vault lists, each one signed by this person's own key.
+
+        Raises:
+            NotFound, BadJws, BadShape: it lists one that no device of this person made.
+        """
+        known = {own.grant.grant: own.grant for own in self.grants()}
         body = self._wire.get("/v1/holder/tokens").body
-        texts = [text_of(item, "token") for item in objects_of(body, "tokens")]
-        return [Token.opened(read_envelope(text, Token.typ)) for text in texts]
+        return [self._token(text_of(i, "token"), known) for i in objects_of(body, "tokens")]
+
+    def _token(self, text: str, known: Mapping[bytes, Grant]) -> Token:
+        envelope = read_envelope(text, Token.typ)
+        token = Token.opened(envelope)
+        grant = known.get(token.grant)
+        if grant is None:
+            raise NotFound("the vault lists a token of no grant of yours")
+        envelope.verify(keys.consent_key(self._root, grant.org).public)
+        grant.check_window(token.window)
+        return token
+
+
+def _absent(facts: Facts, link: bytes, month: Month) -> bool:
+    return link in facts and not facts[link].has(month)

@@ -23,10 +23,20 @@ _PATH = "/v1/holder/state"
 class Device:
     """The state as this device knows it."""
 
-    def __init__(self, root: Root, wire: Wire, random: Callable[[int], bytes]) -> None:
-        """Start empty; `wire` speaks as the account key of this root."""
+    def __init__(
+        self, root: Root, wire: Wire, random: Callable[[int], bytes], seen: int = 0
+    ) -> None:
+        """Start empty; `wire` speaks as the account key of this root.
+
+        `seen` is the highest counter that this device saw in earlier runs.
+        """
         self._key, self._wire, self._random = state_key(root), wire, random
-        self.state, self._counter = EMPTY, 0
+        self.state, self._counter, self._seen = EMPTY, 0, seen
+
+    @property
+    def seen(self) -> int:
+        """The highest counter this device saw: a lower one is refused, also in later runs."""
+        return max(self._seen, self._counter)
 
     def load(self) -> None:
         """Merge the stored state into this one.
@@ -36,9 +46,9 @@ class Device:
             BadSeal: the stored state is not of this root, or not of this counter.
         """
         answer = self._wire.get(_PATH)
-        counter = int(answer.etag.strip('"') or 0)
-        if counter < self._counter:
-            raise BadShape(f"the vault shows state {counter}, this device saw {self._counter}")
+        counter = _counter(answer.etag)
+        if counter < self.seen:
+            raise BadShape(f"the vault shows state {counter}, this device saw {self.seen}")
         if counter > 0:
             plain = open_state(self._key, counter, unb64u(text_of(answer.body, "state")))
             self.state = merge(self.state, HolderState.parse(plain))
@@ -66,3 +76,11 @@ class Device:
     def recall(self, listed: tuple[Minted, ...]) -> None:
         """Take windows as used that the vault lists tokens for, whatever state it gave."""
         self.state = merge(EMPTY.model_copy(update={"minted": listed}), self.state)
+
+
+def _counter(etag: str) -> int:
+    # A proxy that compresses may make the tag a weak one.
+    named = etag.removeprefix("W/").strip('"')
+    if not named.isascii() or not named.isdigit():
+        raise BadShape(f"the vault's state has no counter as its ETag, found {etag[:20]!r}")
+    return int(named)

@@ -14,8 +14,10 @@ from vault.directory import Directory
 from vault.encoding import Envelope, read_envelope, text_hash
 from vault.errors import BadShape
 from vault.messages import AbsentMonth, Close, Reject, Unlink
-from vault.months import Month
+from vault.months import Month, close_slot
 from vault.wire import Wire, objects_of, text_of
+
+TOLERANCE = 3600
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Endings:
 
 
 def fetch_endings(
-    wire: Wire, directory: Directory, account: bytes, link: bytes, source: str
+    wire: Wire, directory: Directory, account: bytes, link: bytes, source: str, now: int
 ) -> Endings:
     """Return what makes months of a link absent, every text and its place in the log verified.
 
@@ -37,6 +39,7 @@ def fetch_endings(
         account: the account's public key, 32 bytes.
         link: the link's id.
         source: the link's source.
+        now: unix seconds by the holder's own clock: no slot is over before it is over here too.
 
     Raises:
         BadShape, BadJws, BadProof, UnknownKey: the vault shows something that is no such text.
@@ -50,6 +53,8 @@ def fetch_endings(
         envelope = read_envelope(text, AbsentMonth.typ, Reject.typ, Unlink.typ)
         if envelope.typ == Unlink.typ:
             _check_unlink(directory, envelope, account, link, source)
+            if place.at < Unlink.opened(envelope).iat - TOLERANCE:
+                raise BadShape("the log calls an unlink older than the message itself")
             ends = directory.month_at(place.at)
             found.ends = min(found.ends or ends, ends)
         elif envelope.typ == Reject.typ:
@@ -57,13 +62,16 @@ def fetch_endings(
             found.absent.add(_rejected(closes, Reject.opened(envelope).close))
         else:
             envelope.verify(directory.vault_key_ever(envelope.kid))
-            found.absent.add(_absent(AbsentMonth.opened(envelope), link))
+            found.absent.add(_absent(directory, AbsentMonth.opened(envelope), link, now))
     return found
 
 
-def _absent(message: AbsentMonth, link: bytes) -> Month:
+def _absent(directory: Directory, message: AbsentMonth, link: bytes, now: int) -> Month:
     if message.link != link:
         raise BadShape("the vault shows an absent of another link")
+    _, over = close_slot(message.month, directory.listing.zone)
+    if now < over - TOLERANCE:
+        raise BadShape(f"the vault calls {message.month} absent before its slot is over")
     return message.month
 
 

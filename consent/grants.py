@@ -167,6 +167,14 @@ def change(tx: Transaction, operator: Operator, caller: str, grant_id: bytes, te
     return journal.append(tx, operator, text, caller)
 
 
+def ends_one(text: str) -> bool:
+    """Whether a text that was taken here ends a grant: a revoke, or a grant that replaces one."""
+    envelope = read_envelope(text, Grant.typ, *STATES)
+    if envelope.typ == Grant.typ:
+        return Grant.opened(envelope).replaces is not None
+    return STATES[envelope.typ] in ENDED
+
+
 def _forget_tokens(tx: Transaction, grant_id: bytes) -> None:
     tx.run("UPDATE tokens SET sealed = NULL WHERE grant_id = ?", grant_id)
 
@@ -176,6 +184,8 @@ def _replace(tx: Transaction, caller: str, grant: Grant) -> None:
     if grant.replaces is None:
         return
     old = holder_grant(tx, caller, grant.replaces)
+    if old.grant_id == grant.grant:
+        raise BadShape("replaces: the grant itself")
     if old.org != grant.org:
         raise BadShape("replaces: a grant to another organisation")
     if old.state in ENDED:

@@ -13,6 +13,7 @@ The app recomputes every close from its records, and checks each log proof.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -29,11 +30,12 @@ from vault.crypto.keys import Root
 from vault.crypto.seal import seal
 from vault.directory import check_link, release_fits
 from vault.encoding import compact_json, read_envelope, text_hash, unb64u
-from vault.errors import BadCode, BadShape
+from vault.errors import BadCode, BadShape, DifferentBytes, NotFound, Unlinked
 from vault.messages import Account, Attach, Erase, LinkCode, Reject, Unlink, link_info
 from vault.methodology.release import Release as Methodology
 from vault.methodology.release import load_release
-from vault.wire import Wire, text_of
+from vault.months import add_months
+from vault.wire import Wire, objects_of, text_of
 
 DEVICE_CODE_LIFE = 600
 
@@ -58,15 +60,12 @@ class Holder(Consents):
     # The vault
 
     def open_account(self) -> None:
-        """Make the account of this root at the vault; a second call changes nothing.
-
-        Raises:
-            DifferentBytes: it was made before, by another call with another time.
-        """
+        """Make the account of this root at the vault; a second call changes nothing."""
         account = Account(
             iat=self._now(), pk=self._key.public, vault=self.directory.listing.vault, over14=True
         )
-        self._post("/v1/holder", account.signed(self._key))
+        with suppress(DifferentBytes):  # it stands already: its name is this very key
+            self._post("/v1/holder", account.signed(self._key))
 
     def add_code(self) -> str:
         """Return a new recovery code, its wrap kept at the vault: show it once, never store it."""
@@ -104,8 +103,7 @@ class Holder(Consents):
             BadProof, BadShape: the vault does not prove that it logged the erasure.
         """
         text = Erase(iat=self._now(), pk=self._key.public).signed(self._key)
-        body = self._wire.send("DELETE", "/v1/holder", text).body
-        check_logged(self.directory, text, text_of(body, "proof"))
+        body = self._post("/v1/holder", text, "DELETE")
         told = text_of(body, "erased")
         place = check_logged(self.directory, told, text_of(body, "erased_proof"))
         envelope = read_envelope(told, Erased.typ)
@@ -137,21 +135,33 @@ class Holder(Consents):
 
         Raises:
             UnknownKey, BadJws, BadShape: not the source's answer by the directory.
-            BadCode: an answer to another link code.
+            BadCode: an answer to another link code, or for other months than this one.
         """
         message = check_link(answer, self.directory, self._now())
         found = (message.source, message.link, message.msg)
         if found != (start.source, start.link, sha256(start.code).digest()):
             raise BadCode("the source's answer is to another link code")
+        running = self.directory.month_at(self._now())
+        if message.begins not in (running, add_months(running, -1)):
+            raise BadCode(f"the source's answer begins in {message.begins}, it is {running}")
         known = KnownLink(source=message.source, begins=message.begins)
         self._device.save(lambda state: state.with_link(start.link, known))
         attach = Attach(iat=self._now(), link=start.link, receipt=answer)
-        self._post("/v1/holder/links", attach.signed(self._key))
+        try:
+            self._post("/v1/holder/links", attach.signed(self._key))
+        except DifferentBytes:
+            self._check_own(start.link)  # attached by a call whose answer was lost
+
+    def _check_own(self, link: bytes) -> None:
+        body = self._wire.get("/v1/holder/links").body
+        if link.hex() not in {text_of(item, "link") for item in objects_of(body, "links")}:
+            raise DifferentBytes("this link is attached to another vault account")
 
     def unlink(self, link: bytes) -> None:
         """End a link: its source sends no more, and months from now on are absent."""
         unlink = Unlink(iat=self._now(), link=link)
-        self._post(f"/v1/holder/links/{link.hex()}/unlink", unlink.signed(self._key))
+        with suppress(Unlinked):  # it has ended already: that is what was asked for
+            self._post(f"/v1/holder/links/{link.hex()}/unlink", unlink.signed(self._key))
 
     def reject(self, link: bytes, close: str) -> None:
         """Say that a close does not open: its month becomes absent.
@@ -169,11 +179,11 @@ class Holder(Consents):
         Raises:
             BadTotal, BadSeal: a close does not say what its records add up to.
         """
-        known = self._device.state.links.items()
-        return [
-            open_link(self._wire, self._root, bytes.fromhex(link), entry.source, self._release)
-            for link, entry in known
-        ]
+        opened = []
+        for link, known in self.known_links.items():
+            with suppress(NotFound):  # never attached, or erased: nothing is there
+                opened.append(open_link(self._wire, self._root, link, known.source, self._release))
+        return opened
 
     def _release(self, name: str) -> Methodology:
         release = load_release(name)

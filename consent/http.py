@@ -15,9 +15,8 @@ from consent.log.sequencer import Sequencer
 from consent.messages import Ask, TokenPost
 from consent.templates import load_templates
 from vault import journal
-from vault.directory import Directory
 from vault.encoding import Json, b64u, text_hash
-from vault.http import CallIn, First, answer, path_id
+from vault.http import Call, CallIn, First, Now, answer, path_id
 from vault.storage.database import Transaction
 
 AUDIT_PAGE = 500
@@ -37,7 +36,7 @@ LogIn = Annotated[Sequencer, Depends(log_of)]
 def post_bind(call: CallIn) -> JSONResponse:
     """Bind a consent key to the caller's account."""
     name = call.write(
-        lambda tx, directory: grants.bind(tx, call.operator, directory, call.caller, call.text())
+        lambda tx, at: grants.bind(tx, at.operator, at.directory, call.caller, call.text())
     )
     return answer({"proof": call.prove(name)})
 
@@ -46,8 +45,9 @@ def post_bind(call: CallIn) -> JSONResponse:
 def post_grant(call: CallIn) -> JSONResponse:
     """Take a grant."""
     name = call.write(
-        lambda tx, directory: grants.give(tx, call.operator, directory, call.caller, call.text())
+        lambda tx, at: grants.give(tx, at.operator, at.directory, call.caller, call.text())
     )
+    _scrub_tokens(call)
     return answer({"proof": call.prove(name)})
 
 
@@ -66,18 +66,23 @@ def get_grants(call: CallIn) -> JSONResponse:
 def post_status(grant: str, call: CallIn) -> JSONResponse:
     """Stop, pause or resume a grant; a stop deletes its sealed tokens."""
     name = call.write(
-        lambda tx, _: grants.change(tx, call.operator, call.caller, path_id(grant), call.text())
+        lambda tx, at: grants.change(tx, at.operator, call.caller, path_id(grant), call.text())
     )
+    _scrub_tokens(call)
     return answer({"proof": call.prove(name)})
+
+
+def _scrub_tokens(call: Call) -> None:
+    """Leave no sealed token of an ended grant behind; what a reader holds up is done by rollover."""
+    if grants.ends_one(call.text()):
+        call.service.database.scrub()
 
 
 @router.post("/v1/holder/tokens")
 def post_token(call: CallIn) -> JSONResponse:
     """Take a token and its sealed bytes."""
     post = TokenPost.parse(call.body)
-    name = call.write(
-        lambda tx, directory: guard.mint(tx, call.operator, directory, call.caller, post)
-    )
+    name = call.write(lambda tx, at: guard.mint(tx, at.operator, at.directory, call.caller, post))
     return answer({"proof": call.prove(name)})
 
 
@@ -109,9 +114,9 @@ def get_releases(call: CallIn) -> JSONResponse:
 @router.delete("/v1/holder")
 def delete_holder(call: CallIn, log: LogIn) -> JSONResponse:
     """Delete the caller's account and everything of it; the answer proves erase and erased."""
-    name = call.write(lambda tx, _: erasure.begin(tx, call.operator, call.caller, call.text()))
+    name = call.write(lambda tx, at: erasure.begin(tx, at.operator, call.caller, call.text()))
     proof = call.prove(name)
-    erasure.complete(call.service.database, call.operator, log.sequence)
+    erasure.complete(call.service.database, call.service.operator, log.sequence)
     erased = call.read(lambda tx, _: erasure.erased_of(tx, name))
     return answer({"proof": proof, "erased": erased, "erased_proof": call.prove(text_hash(erased))})
 
@@ -121,8 +126,8 @@ def post_release(call: CallIn) -> JSONResponse:
     """Release the blind sum of a window; a refusal is logged before it is answered."""
     asked = Ask.parse(call.body)
     found = call.write(
-        lambda tx, directory: releases.ask(
-            tx, call.operator, directory, call.party(directory, "platform"), asked
+        lambda tx, at: releases.ask(
+            tx, at.operator, at.directory, call.party(at, "platform"), asked
         )
     )
     proof = call.prove(found.name)
@@ -143,9 +148,7 @@ def post_release(call: CallIn) -> JSONResponse:
 def get_grant(grant: str, call: CallIn) -> JSONResponse:
     """Return a grant to the calling platform and its state."""
     row = call.read(
-        lambda tx, directory: grants.platform_grant(
-            tx, call.party(directory, "platform"), path_id(grant)
-        )
+        lambda tx, at: grants.platform_grant(tx, call.party(at, "platform"), path_id(grant))
     )
     return answer({"grant": row.text, "state": row.state})
 
@@ -160,8 +163,8 @@ def get_templates() -> JSONResponse:
 def get_audit_entries(call: CallIn, first: First = 0) -> JSONResponse:
     """Return a page of the log's texts with salts and times, for the auditor."""
 
-    def work(tx: Transaction, directory: Directory) -> list[journal.Entry]:
-        call.party(directory, "auditor")
+    def work(tx: Transaction, at: Now) -> list[journal.Entry]:
+        call.party(at, "auditor")
         return journal.entries_from(tx, first, AUDIT_PAGE)
 
     return answer({"entries": [_entry(row) for row in call.read(work)]})

@@ -4,16 +4,22 @@
     database.key        raw SQLCipher key, 32 bytes in hex, mode 0600
     vault.key log.key   Ed25519 seeds, the same form
     vault.db            the database
+    lock                held by the one server that runs on this folder
 
-A key file that others may read is refused: nothing starts on it.
+`url` is the public one: people and parties pin it, and every request's proof names it. Where the
+server listens is another thing (`serve --host --port`), behind a proxy that speaks TLS. A key file
+that others may read is refused: nothing starts on it.
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,15 +70,13 @@ def make_place(folder: Path, settings: Settings, random: Callable[[int], bytes])
     for name in ("database.key", "vault.key", "log.key"):
         write_key(folder / name, random(32))
     members = {"vault": settings.vault, "url": settings.url, "auditor": b64u(settings.auditor)}
-    text = "".join(f'{name} = "{member}"\n' for name, member in members.items())
-    (folder / _SETTINGS).write_text(text, encoding="utf-8")
+    write_new(folder / _SETTINGS, write_settings(members))
 
 
 def _check_settings(settings: Settings) -> None:
     if not _NAME.fullmatch(settings.vault):
         raise BadPlace(f"a vault's id is [a-z0-9.-]{{3,64}}, found {settings.vault[:70]!r}")
-    if not _URL.fullmatch(settings.url) or settings.url.endswith("/"):
-        raise BadPlace(f"wanted a URL without a slash at its end, found {settings.url[:80]!r}")
+    check_url(settings.url)
 
 
 def open_place(folder: Path) -> Place:
@@ -90,18 +94,86 @@ def open_place(folder: Path) -> Place:
     )
 
 
-def write_key(path: Path, raw: bytes) -> None:
-    """Write a new key file (32 bytes in hex, mode 0600); raises BadPlace when it exists."""
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep every other server off this folder as long as the block runs.
+
+    Raises:
+        BadPlace: another server holds it.
+    """
+    try:
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as bad:
+        raise BadPlace(f"cannot make the lock of {folder}; make the vault first") from bad
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as taken:
+            raise BadPlace(f"another server holds {folder}") from taken
+        yield
+    finally:
+        os.close(handle)
+
+
+def check_url(url: str) -> None:
+    """Return when this is a vault's public URL; raises BadPlace."""
+    if not _URL.fullmatch(url) or url.endswith("/"):
+        raise BadPlace(f"wanted a URL without a slash at its end, found {url[:80]!r}")
+
+
+def write_settings(members: Mapping[str, str | bool]) -> str:
+    """Return members as lines of TOML; their texts hold no control characters."""
+    lines = (f"{k} = {json.dumps(v, ensure_ascii=False)}\n" for k, v in members.items())
+    return "".join(lines)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a new file of mode 0600; raises BadPlace when it exists."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as bad:
-        raise BadPlace(f"cannot make the key file {path}: {bad.strerror}") from bad
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(raw.hex() + "\n")
+        raise BadPlace(f"cannot make the file {path}: {bad.strerror}") from bad
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def read_key(path: Path) -> bytes:
-    """Return the 32 bytes of a key file.
+def replace_file(path: Path, raw: bytes) -> None:
+    """Put `raw` (mode 0600) in the place of a file at once: readers see the old or the new.
+
+    Raises:
+        BadPlace: it cannot be written there.
+    """
+    fresh = path.with_name(path.name + ".new")
+    try:
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as bad:
+        raise BadPlace(f"cannot write the file {path}: {bad.strerror}") from bad
+
+
+def read_text(path: Path) -> str | None:
+    """Return a file's text, None when there is no such file; raises BadPlace."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as bad:
+        raise BadPlace(f"cannot read the file {path}") from bad
+
+
+def write_key(path: Path, raw: bytes) -> None:
+    """Write a new key file (its bytes in hex, mode 0600); raises BadPlace when it exists."""
+    write_new(path, raw.hex() + "\n")
+
+
+def read_key(path: Path, size: int = 32) -> bytes:
+    """Return the bytes of a key file, 32 unless told.
 
     Raises:
         BadPlace: missing, malformed, or readable by anyone but its owner.
@@ -113,8 +185,8 @@ def read_key(path: Path) -> bytes:
         raise BadPlace(f"cannot read the key file {path}") from bad
     if mode & 0o077:
         raise BadPlace(f"{path} can be read by others (mode {mode & 0o777:o}); wanted 600")
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise BadPlace(f"{path} does not hold 32 bytes in hex")
+    if not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", text):
+        raise BadPlace(f"{path} does not hold {size} bytes in hex")
     return bytes.fromhex(text)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consent.messages import Ask, Grant, Release
-from consent.policy import Policy, check_logged, fetch_directory
+from consent.policy import Current, Policy, check_logged
 from consent.shown import check_closes
 from consent.tokens import Granted, open_token
 from vault.crypto.keys import OpeningKey, SigningKey
@@ -60,19 +60,31 @@ class Platform:
     """One platform at one vault."""
 
     def __init__(
-        self, identity: Identity, wire: Wire, policy: Policy, now: Callable[[], int]
+        self,
+        identity: Identity,
+        wire: Wire,
+        policy: Policy,
+        now: Callable[[], int],
+        held: Directory | None = None,
     ) -> None:
         """Accept the vault's directory; `wire` speaks with the identity's signing key.
+
+        `held` is the directory accepted in an earlier run, which the new one must follow.
 
         Raises:
             BadDirectory, BadProof: the directory is not to be trusted.
         """
-        self.identity, self._wire, self._policy, self._now = identity, wire, policy, now
-        self.directory: Directory = fetch_directory(wire, policy, None, now())
+        self.identity, self._wire = identity, wire
+        self._current = Current(wire, policy, now, held)
+
+    @property
+    def directory(self) -> Directory:
+        """The directory in force, fetched anew once the one held has expired."""
+        return self._current.directory
 
     def refresh(self) -> None:
         """Fetch the directory in force; raises BadDirectory, BadProof."""
-        self.directory = fetch_directory(self._wire, self._policy, self.directory, self._now())
+        self._current.refresh()
 
     def grant(self, grant_id: bytes) -> Grant:
         """Return a grant to this platform (id 16 bytes), its signature and addressee checked.

@@ -8,6 +8,7 @@ from directories that they vouch for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from consent.log.note import read_vkey
@@ -47,6 +48,32 @@ def fetch_directory(wire: Wire, policy: Policy, held: Directory | None, now: int
     if (fresh.listing.version == 1) != (place.index == 0):
         raise BadDirectory("the first directory is the log's first entry, and no other is")
     return fresh
+
+
+class Current:
+    """The directory that a client goes by: it never uses one that has expired."""
+
+    def __init__(
+        self, wire: Wire, policy: Policy, now: Callable[[], int], held: Directory | None = None
+    ) -> None:
+        """Accept the vault's directory; `held` is the one accepted in an earlier run.
+
+        Raises:
+            BadDirectory, BadProof: the directory is not to be trusted.
+        """
+        self._wire, self._policy, self._now = wire, policy, now
+        self._held = fetch_directory(wire, policy, held, now())
+
+    @property
+    def directory(self) -> Directory:
+        """The directory in force, fetched anew once the one held has expired."""
+        if self._now() >= self._held.listing.expires:
+            self.refresh()
+        return self._held
+
+    def refresh(self) -> None:
+        """Fetch the directory in force; raises BadDirectory, BadProof."""
+        self._held = fetch_directory(self._wire, self._policy, self._held, self._now())
 
 
 def check_logged(directory: Directory, text: str, proof: str) -> Logged:

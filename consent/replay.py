@@ -13,6 +13,7 @@ where a later `cv1-erased`, whose `cv1-erase` verifies, covers it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -100,20 +101,26 @@ class Replay(LinkReplay):
 
         Args:
             auditor: the pinned key, 32 bytes.
-            seen: log index → account of the texts that this auditor saw in earlier audits.
+            seen: log index → account of the texts that this auditor saw in earlier audits; ""
+                for a text of no account.
         """
         super().__init__(auditor)
         self.findings: list[Finding] = []
         self.counts: dict[str, int] = {}
         self.owners: dict[int, str] = dict(seen or {})
+        self._entries_of: defaultdict[str, set[int]] = defaultdict(set)
+        for index, account in self.owners.items():
+            self._entries_of[account].add(index)
         self.unseen: list[int] = []
         self._served: set[int] = set()
         self._missing: set[int] = set()
         self._erases: dict[bytes, tuple[int, str]] = {}
+        self._answered: set[bytes] = set()
         self._covered: set[int] = set()
         self._binds: dict[str, _Bound] = {}
         self._orgs: set[tuple[str, str]] = set()
         self._grants: dict[bytes, _Granted] = {}
+        self._grants_of: defaultdict[str, list[_Granted]] = defaultdict(list)
         self._atoms: set[Atom] = set()
         self._windows: dict[WindowName, _Window] = {}
         self._releases: set[tuple[bytes, str, str]] = set()
@@ -145,15 +152,18 @@ class Replay(LinkReplay):
             envelope = read_envelope(text, *self._rules)
             rule = envelope.typ.removeprefix("cv1-")
             self.counts[rule] = self.counts.get(rule, 0) + 1
-            if at < self._at:
-                raise BadShape(f"at falls from {self._at} to {at}")
-            self._at = at
+            self._check_at(index, at)
             account = self._rules[envelope.typ](Entry(index, at, text, envelope))
         except VaultError as broken:
             self.findings.append(Finding(index, rule, str(broken)))
         else:
-            if account is not None:
-                self.owners[index] = account
+            self.owners[index] = account or ""
+            self._entries_of[account or ""].add(index)
+
+    def _check_at(self, index: int, at: int) -> None:
+        if at < self._at:
+            self.findings.append(Finding(index, "at", f"at falls from {self._at} to {at}"))
+        self._at = max(self._at, at)
 
     def miss(self, index: int) -> None:
         """Note that the vault serves no text for this leaf."""
@@ -181,8 +191,15 @@ class Replay(LinkReplay):
         bound = self._binds.get(entry.envelope.kid)
         if bound is None or bound.org != org:
             raise BadShape("no bind of this key to this organisation stands before")
+        if bound.account not in self._accounts:
+            raise BadShape("the account of the bind was erased")
         entry.envelope.verify(bound.pk)
         return bound
+
+    def _verify_giver(self, entry: Entry, granted: _Granted) -> None:
+        """Return when the key that gave the grant signed the entry too; raises BadShape."""
+        if self._consent_of(entry, granted.grant.org).pk != granted.grant.pk:
+            raise BadShape("not signed by the key that gave the grant")
 
     def _granted(self, grant_id: bytes) -> _Granted:
         if grant_id not in self._grants:
@@ -200,7 +217,9 @@ class Replay(LinkReplay):
             raise BadShape("the grant's until had passed")
         if grant.replaces is not None:
             self._replace(bound, grant.replaces)
-        self._grants[grant.grant] = _Granted(grant, bound.account)
+        granted = _Granted(grant, bound.account)
+        self._grants[grant.grant] = granted
+        self._grants_of[bound.account].append(granted)
         return bound.account
 
     def _replace(self, bound: _Bound, grant_id: bytes) -> None:
@@ -212,7 +231,7 @@ class Replay(LinkReplay):
     def _change(self, entry: Entry) -> str:
         message = Revoke.opened(entry.envelope)  # the three have the same members
         granted = self._granted(message.grant)
-        self._consent_of(entry, granted.grant.org)
+        self._verify_giver(entry, granted)
         if granted.state in _ENDED or message.n != granted.count + 1:
             raise BadShape(f"wanted n = {granted.count + 1} on a grant that goes on")
         granted.state, granted.count = STATES[entry.envelope.typ], message.n
@@ -223,7 +242,7 @@ class Replay(LinkReplay):
     def _token(self, entry: Entry) -> str:
         token = Token.opened(entry.envelope)
         granted = self._granted(token.grant)
-        self._consent_of(entry, granted.grant.org)
+        self._verify_giver(entry, granted)
         _check_live(granted, entry.at)
         granted.grant.check_window(token.window)
         check_count(token.cells, granted.grant.scope)
@@ -315,7 +334,13 @@ class Replay(LinkReplay):
     def _erase(self, entry: Entry) -> None:
         entry.envelope.verify_introduced()
         Erase.opened(entry.envelope)
-        self._erases[text_hash(entry.text)] = (entry.index, entry.envelope.kid)
+        name, account = text_hash(entry.text), entry.envelope.kid
+        if name in self._erases or name in self._answered:
+            raise BadShape("this erase stands before")
+        self._erases[name] = (entry.index, account)
+        self._end_account(account, entry.at)
+        for granted in self._grants_of.pop(account, ()):
+            granted.state = "revoked"
 
     def _erased(self, entry: Entry) -> None:
         entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
@@ -323,14 +348,17 @@ class Replay(LinkReplay):
         erase, account = self._erases.pop(message.erase, (-1, ""))
         if erase < 0:
             raise BadShape("no such erase stands before, or it was answered before")
-        named = set(message.indexes)
+        self._answered.add(message.erase)
+        named, twice = set(message.indexes), self._covered & set(message.indexes)
         self._covered |= named
+        if twice:
+            raise BadShape(f"entry {min(twice)} is covered by an erased before")
         strange = {i for i in named if i >= erase or self.owners.get(i, account) != account}
         if strange:
             raise BadShape(f"it covers entry {min(strange)}, which is not of the erased account")
         if named & self._served:
             raise BadShape(f"the text of entry {min(named & self._served)} is still served")
-        left = {i for i, owner in self.owners.items() if owner == account and i < erase} - named
+        left = {i for i in self._entries_of[account] if i < erase} - self._covered
         if left:
             raise BadShape(f"it leaves out entry {min(left)} of the erased account")
 

@@ -6,6 +6,7 @@ broken rule raises, and the entry changes nothing. consent/replay.py has the oth
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from vault.directory import (
@@ -47,6 +48,10 @@ class Linked:
         """Whether the month is absent for the link."""
         return month in self.absent or (self.ends is not None and month >= self.ends)
 
+    def end(self, month: Month) -> None:
+        """End the link in this month, unless it ended before."""
+        self.ends = self.ends or month
+
 
 class LinkReplay:
     """Who has an account, which links stand, and what was closed."""
@@ -57,7 +62,9 @@ class LinkReplay:
         self._held: Directory | None = None
         self._accounts: dict[str, bytes] = {}
         self._links: dict[bytes, Linked] = {}
+        self._links_of: defaultdict[str, list[Linked]] = defaultdict(list)
         self._closes: dict[LinkMonth, tuple[str, Close]] = {}
+        self._closed: dict[bytes, LinkMonth] = {}
 
     @property
     def directory(self) -> Directory:
@@ -65,6 +72,11 @@ class LinkReplay:
         if self._held is None:
             raise BadDirectory("no directory stands before this entry")
         return self._held
+
+    @property
+    def self_audited(self) -> bool:
+        """Whether the directory in force lists vault and auditor as one organisation."""
+        return self._held is not None and self._held.self_audited
 
     def _directory_entry(self, entry: Entry) -> str | None:
         held = self._held
@@ -104,7 +116,9 @@ class LinkReplay:
         link = check_link(message.receipt, self.directory, entry.at)
         if link.link != message.link or link.link in self._links:
             raise BadShape("the link is another's, or attached already")
-        self._links[link.link] = Linked(account, link.source, link.begins)
+        linked = Linked(account, link.source, link.begins)
+        self._links[link.link] = linked
+        self._links_of[account].append(linked)
         return account
 
     def _close(self, entry: Entry) -> str:
@@ -124,6 +138,7 @@ class LinkReplay:
         if linked.lacks(close.month):
             raise BadShape(f"{close.month} of this link is absent")
         self._closes[close.link, close.month] = (entry.text, close)
+        self._closed[text_hash(entry.text)] = (close.link, close.month)
         return linked.account
 
     def _linked(self, link: bytes) -> Linked:
@@ -140,7 +155,7 @@ class LinkReplay:
             self.directory.verify_party(entry.envelope, linked.source, entry.at)
         if linked.ends is not None:
             raise BadShape("the link had ended before")
-        linked.ends = self.directory.month_at(entry.at)
+        linked.end(self.directory.month_at(entry.at))
         return linked.account
 
     def _absent(self, entry: Entry) -> str:
@@ -159,9 +174,14 @@ class LinkReplay:
 
     def _reject(self, entry: Entry) -> str:
         account = self._account_of(entry)
-        name = Reject.opened(entry.envelope).close
-        for (link, month), (text, _) in self._closes.items():
-            if text_hash(text) == name and self._linked(link).account == account:
-                self._linked(link).absent.add(month)
-                return account
-        raise BadShape("no close of this account's links has the hash rejected")
+        closed = self._closed.get(Reject.opened(entry.envelope).close)
+        if closed is None or self._linked(closed[0]).account != account:
+            raise BadShape("no close of this account's links has the hash rejected")
+        link, month = closed
+        self._linked(link).absent.add(month)
+        return account
+
+    def _end_account(self, account: str, at: int) -> None:
+        self._accounts.pop(account, None)
+        for linked in self._links_of.pop(account, ()):
+            linked.end(self.directory.month_at(at))

@@ -7,6 +7,7 @@ logged is checked for its proof (docs/protocol.md section 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from consent.device import Device
@@ -14,7 +15,8 @@ from consent.endings import fetch_endings
 from consent.messages import (
     Grant,
 )
-from consent.policy import Policy, check_logged, fetch_directory
+from consent.policy import Current, Policy, check_logged
+from consent.state import KnownLink
 from consent.tokens import (
     LinkFact,
 )
@@ -22,7 +24,7 @@ from vault.crypto import keys
 from vault.crypto.keys import Root
 from vault.directory import Directory
 from vault.encoding import Json, read_envelope, thumbprint
-from vault.errors import BadShape
+from vault.errors import BadShape, NotFound, Unreachable
 from vault.wire import Wire, objects_of, text_of
 
 
@@ -35,6 +37,21 @@ class OwnGrant:
     count: int
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a device keeps between runs, so that a vault that goes back is found out.
+
+    The directory accepted last, and the highest counter of the state.
+    """
+
+    directory: Directory | None = None
+    counter: int = 0
+
+
+NOTHING = Memory()
+SEND_TRIES = 3
+
+
 class Side:
     """One person's side at one vault, on one device."""
 
@@ -45,21 +62,45 @@ class Side:
         policy: Policy,
         now: Callable[[], int],
         random: Callable[[int], bytes],
+        memory: Memory = NOTHING,
     ) -> None:
         """Accept the vault's directory; `wire` speaks as the account key of this root.
 
         Raises:
             BadDirectory, BadProof: the directory is not to be trusted.
         """
-        self._root, self._wire, self._policy, self._now = root, wire, policy, now
+        self._root, self._wire, self._now = root, wire, now
         self._random, self._key = random, keys.account_key(root)
         self.account = thumbprint(self._key.public)
-        self.directory: Directory = fetch_directory(wire, policy, None, now())
-        self._device = Device(root, wire, random)
+        self._current = Current(wire, policy, now, memory.directory)
+        self._device = Device(root, wire, random, memory.counter)
+
+    @property
+    def directory(self) -> Directory:
+        """The directory in force, fetched anew once the one held has expired."""
+        return self._current.directory
+
+    @property
+    def memory(self) -> Memory:
+        """What to keep on this device for the next run."""
+        return Memory(self.directory, self._device.seen)
+
+    @property
+    def known_links(self) -> Mapping[bytes, KnownLink]:
+        """Every link ever attached, by id."""
+        return {bytes.fromhex(name): known for name, known in self._device.state.links.items()}
+
+    def load(self) -> None:
+        """Fetch the state that this or another device stored.
+
+        Raises:
+            BadShape: the vault shows an older state than this device saw.
+        """
+        self._device.load()
 
     def refresh(self) -> None:
         """Fetch the directory in force and the state that another device may have stored."""
-        self.directory = fetch_directory(self._wire, self._policy, self.directory, self._now())
+        self._current.refresh()
         self._device.load()
 
     def grants(self) -> list[OwnGrant]:
@@ -79,22 +120,28 @@ class Side:
     def link_facts(self) -> list[LinkFact]:
         """Return every link ever attached: its source's organisation and which months it has."""
         facts = []
-        for name, known in self._device.state.links.items():
-            link = bytes.fromhex(name)
-            endings = fetch_endings(
-                self._wire, self.directory, self._key.public, link, known.source
-            )
-            facts.append(
-                LinkFact(
-                    link,
-                    self.directory.org_of(known.source),
-                    known.begins,
-                    frozenset(endings.absent),
-                    endings.ends,
-                )
-            )
+        for link, known in self.known_links.items():
+            # A link that the vault does not know was never attached, or is erased there. Leaving
+            # it out of a first token only lowers the total; out of a later one it never is.
+            with suppress(NotFound):
+                facts.append(self._link_fact(link, known))
         return facts
 
-    def _post(self, path: str, text: str) -> None:
-        answer = self._wire.post(path, text).body
+    def _link_fact(self, link: bytes, known: KnownLink) -> LinkFact:
+        found = fetch_endings(
+            self._wire, self.directory, self._key.public, link, known.source, self._now()
+        )
+        org = self.directory.org_of(known.source)
+        return LinkFact(link, org, known.begins, frozenset(found.absent), found.ends)
+
+    def _post(self, path: str, text: str, method: str = "POST") -> Mapping[str, Json]:
+        """Send a text until it is answered, the same bytes each time; check its log proof."""
+        for left in reversed(range(SEND_TRIES)):
+            try:
+                answer = self._wire.send(method, path, text).body
+                break
+            except Unreachable:
+                if not left:
+                    raise
         check_logged(self.directory, text, text_of(answer, "proof"))
+        return answer

@@ -1,7 +1,8 @@
 """The holder's state: what a vault's app must remember, sealed at the vault (protocol section 4).
 
     {"links":{"01…":{"source":"bike.example","from":"2026-01"}},"orgs":["bank.example"],
-     "minted":[{"grant":"0f…","org":"bank.example","categories":[4],"window":["2026-01"],"cells":…}]}
+     "minted":[{"grant":"0f…","org":"bank.example","categories":[4],"window":["2026-01"],"cells":…}],
+     "statuses":{"0f…":"paused"}}
 
 A window is in the state before it is sealed. Two devices merge by key; for one atom (organisation,
 category, month) the stored entry wins, so that both make one and the same token.
@@ -9,11 +10,14 @@ category, month) the stored entry wins, so that both make one and the same token
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
+from typing import Literal
 
 from pydantic import Field
 
-from consent.messages import CellList, LinkMonths
+from consent.messages import CellList
+from consent.tokens import less_absent
 from vault.encoding import compact_json
 from vault.errors import AtomUsed
 from vault.messages import Id, MonthText, PartyId, Shape, WindowList
@@ -22,6 +26,15 @@ from vault.months import Month, Window
 Atom = tuple[str, int, Month]
 WindowName = tuple[str, tuple[int, ...], Window]
 """Organisation, categories, months: what makes two windows the same."""
+
+
+Status = Literal["live", "paused", "revoked", "replaced"]
+ENDED = frozenset({"revoked", "replaced"})
+Absent = Callable[[bytes, Month], bool]
+
+
+def _nothing(_link: bytes, _month: Month) -> bool:
+    return False
 
 
 class KnownLink(Shape):
@@ -57,6 +70,7 @@ class HolderState(Shape):
     links: dict[str, KnownLink]
     orgs: tuple[PartyId, ...]
     minted: tuple[Minted, ...]
+    statuses: dict[str, Status]
 
     def with_link(self, link: bytes, known: KnownLink) -> HolderState:
         """Return the state that also knows a link (16 bytes)."""
@@ -66,11 +80,20 @@ class HolderState(Shape):
         """Return the state that also knows an organisation a consent key was bound for."""
         return self.model_copy(update={"orgs": tuple(sorted({*self.orgs, org}))})
 
-    def with_minted(self, entry: Minted) -> HolderState:
+    def with_status(self, grant: bytes, status: Status) -> HolderState:
+        """Return the state in which a grant (16 bytes) is paused, goes on again, or has ended.
+
+        What has ended stays ended, whatever a vault says later.
+        """
+        if self.statuses.get(grant.hex()) in ENDED:
+            return self
+        return self.model_copy(update={"statuses": {**self.statuses, grant.hex(): status}})
+
+    def with_minted(self, entry: Minted, absent: Absent = _nothing) -> HolderState:
         """Return the state that also holds a window; one it holds already stays as it is.
 
-        A window that the organisation had before may be made again, for another grant or with
-        cells that became absent left out: its atoms are its own.
+        A window that the organisation had before may be made again, for another grant too, but
+        only with its last cells less those that `absent` names.
 
         Raises:
             AtomUsed: the organisation already has another window over part of it (the guard).
@@ -83,7 +106,7 @@ class HolderState(Shape):
             org, category, month = min(used)
             raise AtomUsed(f"{org} already has a window with category {category} in {month}")
         last = self.last_of(entry.name)
-        if last and not _within(entry.cells, last.cells):
+        if last and entry.cells != less_absent(last.cells, absent):
             raise AtomUsed(f"{entry.org} had this window before, with other cells")
         return self.model_copy(update={"minted": (*self.minted, entry)})
 
@@ -101,12 +124,7 @@ class HolderState(Shape):
         return compact_json(self.plain())
 
 
-def _within(cells: tuple[LinkMonths, ...], last: tuple[LinkMonths, ...]) -> bool:
-    had = {(cell.link, month) for cell in last for month in cell.months}
-    return {(cell.link, month) for cell in cells for month in cell.months} <= had
-
-
-EMPTY = HolderState(links={}, orgs=(), minted=())
+EMPTY = HolderState(links={}, orgs=(), minted=(), statuses={})
 
 
 def merge(mine: HolderState, stored: HolderState) -> HolderState:
@@ -117,6 +135,9 @@ def merge(mine: HolderState, stored: HolderState) -> HolderState:
             "orgs": tuple(sorted({*mine.orgs, *stored.orgs})),
         }
     )
+    for name, status in mine.statuses.items():
+        if name not in stored.statuses or status in ENDED:
+            merged = merged.with_status(bytes.fromhex(name), status)
     for entry in mine.minted:
         try:
             merged = merged.with_minted(entry)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from vault import accounts, journal, links
 from vault.directory import Directory
 from vault.encoding import read_envelope
-from vault.errors import Absent, NotFound
+from vault.errors import Absent, DifferentBytes, NotFound
 from vault.links import LinkRow
 from vault.messages import AbsentMonth, Reject
 from vault.months import Month, add_months, months_from
@@ -74,10 +74,10 @@ def reject(tx: Transaction, operator: Operator, caller: str, link: bytes, text: 
     """Take a `cv1-reject`; return the journal hash.
 
     1. the caller's link, signed by the account key. 2. the stored answer for the same bytes. 3. a
-    close of this link has the hash named.
+    close of this link has the hash named. 4. it was not rejected before.
 
     Raises:
-        NotFound, UnknownKey, BadJws, BadType, BadShape: a check fails.
+        NotFound, UnknownKey, BadJws, BadType, BadShape, DifferentBytes: a check fails.
     """
     row = links.holder_link(tx, caller, link)
     envelope = read_envelope(text, Reject.typ)
@@ -93,12 +93,14 @@ def reject(tx: Transaction, operator: Operator, caller: str, link: bytes, text: 
     )
     if named is None:
         raise NotFound("no close of this link has this hash")  # 3
-    tx.run(
+    added = tx.run(
         "INSERT INTO rejects (link, month, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         row.link,
         named.month,
         text,
     )
+    if not added:
+        raise DifferentBytes("this close was rejected before")  # 4
     return journal.append(tx, operator, text, caller)
 
 

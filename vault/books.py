@@ -8,7 +8,10 @@ from vault.months import Month
 
 
 class LinkBook(NamedTuple):
-    """One link in the source's books; `k` is the stream secret, `since` unix seconds."""
+    """One link in the source's books; `k` is the stream secret, `since` unix seconds.
+
+    `ends` is the month in which its end was noticed: the month of its end, or a later one.
+    """
 
     link: bytes
     customer: str
@@ -18,10 +21,11 @@ class LinkBook(NamedTuple):
     since: int
     text: str
     state: str
+    ends: Month | None = None
 
 
 class ActBook(NamedTuple):
-    """One act; `record` is its JSON as it goes into a batch."""
+    """One act; `record` is its JSON as it goes into a batch; `tagged`: its tag is K_net's."""
 
     act: bytes
     link: bytes
@@ -32,6 +36,7 @@ class ActBook(NamedTuple):
     mg: int
     tag: bytes
     record: bytes
+    tagged: bool
 
 
 class BatchBook(NamedTuple):
@@ -76,3 +81,11 @@ class Frozen(NamedTuple):
 
     text: str
     tags: tuple[bytes, ...]
+
+
+class Evidence(NamedTuple):
+    """Two texts of the vault about a link that contradict each other."""
+
+    link: bytes
+    text: str
+    receipt: str

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from vault import faults
 from vault.books import BatchBook, CloseBook, LinkBook
 from vault.directory import Directory
 from vault.encoding import Json, read_envelope, text_hash
@@ -91,7 +92,7 @@ class Delivery:
             self._outbox.stop(link.link)
             raise
         if text_of(body, "state") == "unlinked" and link.state == "attached":
-            self._outbox.set_state(link.link, "ending")
+            self._mark_ending(directory, link.link)
         closes = self._outbox.closes_of(link.link)
         for text in _texts(body, "absents"):
             self.take_absent(directory, link.link, text, closes)  # 1, 2
@@ -115,33 +116,45 @@ class Delivery:
             raise BadShape("the vault's absent is of another link")
         for close in closes:
             if close.month == message.month and close.receipt:
+                self._outbox.add_evidence(link, text, close.receipt)
                 raise FalseAbsent(
                     f"the vault receipted the close of {close.month} and calls it absent",
                     (text, close.receipt),
                 )
+        faults.point("absent-answered")
         self._outbox.add_absent(link, message.month, text)
 
     def _send_batch(self, directory: Directory, batch: BatchBook) -> None:
+        faults.point("batch-before-send")
         try:
             receipt = text_of(self._wire.post("/v1/batches", batch.text).body, "receipt")
         except Unlinked:
             # Closes of months before the end are still taken in their slot.
-            self._outbox.set_state(batch.link, "ending")
+            self._mark_ending(directory, batch.link)
             self._outbox.refuse_batches(batch.link)
             self._compare_again(directory, batch.link)
             return
         except (DifferentBytes, NotFound) as error:
             raise self._stopped(batch.link, error) from error
+        faults.point("batch-answered")
         taken = self._check_receipt(directory, receipt, batch.text).taken or ()
-        self._outbox.batch_receipt(batch, receipt, taken)
+        try:
+            self._outbox.batch_receipt(batch, receipt, taken)
+        except BadShape:
+            self._outbox.add_evidence(batch.link, batch.text, receipt)
+            raise
+        faults.point("batch-kept")
 
     def _send_close(self, directory: Directory, close: CloseBook) -> None:
+        faults.point("close-before-send")
         try:
             receipt = text_of(self._wire.post("/v1/closes", close.text).body, "receipt")
         except Absent as error:
             if not error.statement:
                 raise
-            self.take_absent(directory, close.link, error.statement, [])
+            self._check_month(error.statement, close)
+            closes = self._outbox.closes_of(close.link)
+            self.take_absent(directory, close.link, error.statement, closes)
             self._compare_again(directory, close.link)
             return
         except Unlinked:
@@ -150,8 +163,18 @@ class Delivery:
             return
         except (DifferentBytes, NotFound) as error:
             raise self._stopped(close.link, error) from error
+        faults.point("close-answered")
         self._check_receipt(directory, receipt, close.text)
         self._outbox.close_receipt(close, receipt)
+        faults.point("close-kept")
+
+    def _mark_ending(self, directory: Directory, link: bytes) -> None:
+        self._outbox.mark_ending(link, directory.month_at(self._now()))
+
+    def _check_month(self, text: str, close: CloseBook) -> None:
+        month = AbsentMonth.opened(read_envelope(text, AbsentMonth.typ)).month
+        if month != close.month:
+            raise BadShape(f"the vault calls {month} absent where {close.month} was sent")
 
     def _compare_again(self, directory: Directory, link: bytes) -> None:
         # Whatever the vault refuses with, its whole word about the link is looked at.

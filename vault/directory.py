@@ -48,6 +48,15 @@ class Directory:
         """The next version's ``prev``."""
         return text_hash(self.text)
 
+    def check_current(self, now: int) -> None:
+        """Return when the directory has not expired at unix second `now`; raises BadDirectory."""
+        if now >= self.listing.expires:
+            raise BadDirectory(f"the directory expired at {self.listing.expires}; fetch the next")
+
+    def find(self, party_id: str) -> Party | None:
+        """Return the entry of a party, if there is one."""
+        return self._parties.get(party_id)
+
     def party(self, party_id: str) -> Party:
         """Return the entry; raises NotFound."""
         if party_id not in self._parties:
@@ -169,12 +178,10 @@ def read_directory(text: str, auditor: bytes) -> Directory:
     envelope = read_envelope(text, Listing.typ)
     envelope.verify(auditor)
     listing = Listing.opened(envelope)
-    _check_keys(listing)
+    check_parties(listing.entries)
     vault = next((p for p in listing.entries if p.id == listing.vault), None)
     if vault is None or "vault" not in vault.roles:
         raise BadDirectory("the vault named is not listed with that role")
-    if any("source" in p.roles and p.org == vault.org for p in listing.entries):
-        raise BadDirectory("the vault's organisation is listed as a source")
     try:
         zone_of(listing.zone)
     except BadShape as bad:
@@ -182,18 +189,29 @@ def read_directory(text: str, auditor: bytes) -> Directory:
     return Directory(text, listing, auditor)
 
 
-def _check_keys(listing: Listing) -> None:
-    ids = [party.id for party in listing.entries]
+def check_parties(entries: tuple[Party, ...]) -> None:
+    """Return when these entries may stand in one directory.
+
+    1. a party once, a signing key once. 2. every key can be used. 3. the organisation of a vault
+    is no source: it would hold K_net.
+
+    Raises:
+        BadDirectory, BadPoint: they may not.
+    """
+    ids = [party.id for party in entries]
     if len(set(ids)) != len(ids):
         raise BadDirectory("a party is listed twice")
-    signing = [key.pk for party in listing.entries for key in party.sig]
+    signing = [key.pk for party in entries for key in party.sig]
     if len(set(signing)) != len(signing):
-        raise BadDirectory("a signing key is listed twice")
+        raise BadDirectory("a signing key is listed twice")  # 1
     for pk in signing:
         check_point(pk)
-    for party in listing.entries:
+    for party in entries:
         for key in party.hpke:
-            check_sealing_key(key.pk)
+            check_sealing_key(key.pk)  # 2
+    vaults = {party.org for party in entries if "vault" in party.roles}
+    if any("source" in party.roles and party.org in vaults for party in entries):
+        raise BadDirectory("the vault's organisation is listed as a source")  # 3
 
 
 def accept_directory(
@@ -229,17 +247,20 @@ def accept_directory(
 def check_successor(held: Directory, fresh: Directory) -> None:
     """Return when a directory may follow another; raises BadDirectory.
 
-    A higher version, the very next naming the held one as `prev`; no organisation, zone or vault
-    changed.
+    A higher version, the very next naming the held one as `prev`; no party or signing key left, no
+    organisation, zone or vault changed: who left could come back as another.
     """
     old, new = held.listing, fresh.listing
     if new.version <= old.version:
         raise BadDirectory(f"version {new.version} does not follow the held {old.version}")
     if new.version == old.version + 1 and new.prev != held.hash:
         raise BadDirectory("the directory does not follow the one held: its prev is another")
-    orgs = {party.id: party.org for party in old.entries}
-    if any(orgs.get(party.id, party.org) != party.org for party in new.entries):
-        raise BadDirectory("a party changed its organisation")
+    for party in old.entries:
+        follows = fresh.find(party.id)
+        if follows is None or follows.org != party.org:
+            raise BadDirectory(f"{party.id} left the directory or changed its organisation")
+        if not {key.pk for key in party.sig} <= {key.pk for key in follows.sig}:
+            raise BadDirectory(f"a key of {party.id} left the directory; keys end by their until")
     if (old.zone, old.vault) != (new.zone, new.vault):
         raise BadDirectory("the zone or the vault changed, which they never do")
 

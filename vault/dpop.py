@@ -88,10 +88,11 @@ class Seen:
         """Remember from `started` (wall clock, unix seconds) on."""
         self._started = started
         self._until: dict[str, int] = {}
-        self._swept = started
+        self._swept = self._latest = started
 
     def take(self, jti: str, iat: int, wall: int) -> None:
         """Return when the proof is fresh and was never taken; raises StaleProof."""
+        self._latest = wall = max(wall, self._latest)  # a clock set back forgets nothing
         if not wall - LIFE <= iat <= wall + AHEAD or iat < self._started:
             raise StaleProof(f"the proof is dated {iat - wall:+d} s from this clock")
         if wall > self._swept + LIFE:

@@ -284,6 +284,12 @@ class TooMany(VaultError):
 
     slug = "too-many"
     status = 429
+
+    def __init__(self, detail: str, wait: int = 60) -> None:
+        """Keep the seconds to wait, the answer's Retry-After."""
+        super().__init__(detail)
+        self.wait = wait
+
     en = "Too many requests; please wait a little."
     zh = "请求过多，请稍后再试。"
 

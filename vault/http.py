@@ -9,18 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from vault import absents, accounts, batches, closes, dpop, links, register
+from vault import absents, accounts, batches, closes, dpop, faults, journal, links, register
 from vault.directory import Directory
 from vault.encoding import Json, b64u, text_hash
-from vault.errors import Absent, BadJws, BadShape, NotFound, StaleProof, TooLarge, VaultError
+from vault.errors import (
+    Absent,
+    BadJws,
+    BadShape,
+    NotFound,
+    StaleProof,
+    TooLarge,
+    TooMany,
+    VaultError,
+)
 from vault.journal import Prove
+from vault.limits import Bucket
 from vault.operator import Operator
 from vault.storage.database import Database, Transaction
 
@@ -47,11 +57,14 @@ class Rollover:
         quarter = self._operator.now() // 900
         if quarter != self._seen:
             self._database.write(self._sweep)
+            faults.point("sweep-after-commit")
+            self._database.scrub()  # what a stop or an erasure could not, while somebody read
             self._seen = quarter
 
     def _sweep(self, tx: Transaction) -> None:
         if register.has_directory(tx):
             absents.sweep(tx, self._operator, register.in_force(tx))
+            faults.point("sweep-before-commit")
             batches.drop_tags(tx, self._operator.now() - TAG_LIFE)
 
 
@@ -66,6 +79,21 @@ class Service:
     rollover: Rollover
     wall: Callable[[], int]
     seen: dpop.Seen
+    wraps: Bucket
+
+
+class Now(NamedTuple):
+    """What one transaction goes by: the directory in force, and an operator whose clock stands.
+
+    All checks, signatures and log entries of a request have one time, the log's: it never falls.
+    """
+
+    directory: Directory
+    operator: Operator
+
+
+def _now(tx: Transaction, operator: Operator) -> Now:
+    return Now(register.in_force(tx), journal.stand_still(tx, operator))
 
 
 @dataclass(frozen=True)
@@ -76,11 +104,6 @@ class Call:
     caller: str
     body: bytes
 
-    @property
-    def operator(self) -> Operator:
-        """The vault's own side."""
-        return self.service.operator
-
     def text(self) -> str:
         """Return the body as a compact JWS; raises BadJws."""
         try:
@@ -88,19 +111,27 @@ class Call:
         except UnicodeDecodeError as bad:
             raise BadJws("wanted a compact JWS in ASCII") from bad
 
-    def write(self, work: Callable[[Transaction, Directory], T]) -> T:
+    def write(self, work: Callable[[Transaction, Now], T]) -> T:
         """Return what the work returned, committed, under the directory in force."""
-        self.service.rollover.catch_up()
-        return self.service.database.write(lambda tx: work(tx, register.in_force(tx)))
 
-    def read(self, work: Callable[[Transaction, Directory], T]) -> T:
+        def ruled(tx: Transaction) -> T:
+            done = work(tx, _now(tx, self.service.operator))
+            faults.point("request-before-commit")
+            return done
+
+        self.service.rollover.catch_up()
+        done = self.service.database.write(ruled)
+        faults.point("request-after-commit")
+        return done
+
+    def read(self, work: Callable[[Transaction, Now], T]) -> T:
         """Return what the work returned over one snapshot."""
         self.service.rollover.catch_up()
-        return self.service.database.read(lambda tx: work(tx, register.in_force(tx)))
+        return self.service.database.read(lambda tx: work(tx, _now(tx, self.service.operator)))
 
-    def party(self, directory: Directory, role: str) -> str:
+    def party(self, at: Now, role: str) -> str:
         """Return the directory id of the caller in this role; raises UnknownKey."""
-        return directory.signer(self.caller, role, self.operator.now())[0].id
+        return at.directory.signer(self.caller, role, at.operator.now())[0].id
 
     def prove(self, name: bytes) -> str:
         """Return the log proof of a journal text."""
@@ -149,6 +180,7 @@ router = APIRouter()
 
 def answer(body: dict[str, Json]) -> JSONResponse:
     """Return an answer that no cache keeps."""
+    faults.point("answer")
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
@@ -175,20 +207,24 @@ def get_directory(service: ServiceIn) -> JSONResponse:
 @router.post("/v1/directory")
 def post_directory(call: CallIn) -> JSONResponse:
     """Take the auditor's next directory."""
-    name = call.service.database.write(lambda tx: register.publish(tx, call.operator, call.text()))
+    # The one request that needs no directory in force: it brings the first.
+    operator = call.service.operator
+    name = call.service.database.write(lambda tx: register.publish(tx, operator, call.text()))
     return answer({"proof": call.prove(name)})
 
 
 @router.post("/v1/holder")
 def post_account(call: CallIn) -> JSONResponse:
     """Make an account."""
-    name = call.write(lambda tx, _: accounts.create(tx, call.operator, call.caller, call.text()))
+    name = call.write(lambda tx, at: accounts.create(tx, at.operator, call.caller, call.text()))
     return answer({"proof": call.prove(name)})
 
 
 @router.get("/v1/wraps/{wrap}")
-def get_wrap(wrap: str, service: ServiceIn) -> JSONResponse:
-    """Return a wrap by its unguessable id; no login."""
+def get_wrap(wrap: str, request: Request, service: ServiceIn) -> JSONResponse:
+    """Return a wrap by its unguessable id; no login, so the rate is limited by address."""
+    address = request.client.host if request.client else ""
+    service.wraps.take(address, service.wall())
     now = service.operator.now()
     blob = service.database.read(lambda tx: accounts.get_wrap(tx, now, path_id(wrap)))
     return answer({"blob": b64u(blob)})
@@ -204,9 +240,10 @@ def get_wraps(call: CallIn) -> JSONResponse:
 @router.put("/v1/holder/wraps/{wrap}")
 def put_wrap(wrap: str, call: CallIn, life: Life = None) -> JSONResponse:
     """Keep a wrap, for `life` seconds when given; the body is its bytes."""
-    now = call.operator.now()
     call.write(
-        lambda tx, _: accounts.put_wrap(tx, now, call.caller, path_id(wrap), call.body, life)
+        lambda tx, at: accounts.put_wrap(
+            tx, at.operator.now(), call.caller, path_id(wrap), call.body, life
+        )
     )
     return answer({})
 
@@ -244,7 +281,7 @@ def put_state(call: CallIn, request: Request) -> JSONResponse:
 def post_link(call: CallIn) -> JSONResponse:
     """Attach a link to the caller's account."""
     name = call.write(
-        lambda tx, directory: links.attach(tx, call.operator, directory, call.caller, call.text())
+        lambda tx, at: links.attach(tx, at.operator, at.directory, call.caller, call.text())
     )
     return answer({"proof": call.prove(name)})
 
@@ -270,8 +307,8 @@ def _link(row: links.LinkRow) -> dict[str, Json]:
 def post_holder_unlink(link: str, call: CallIn) -> JSONResponse:
     """End a link of the caller."""
     name = call.write(
-        lambda tx, _: links.unlink_as_holder(
-            tx, call.operator, call.caller, path_id(link), call.text()
+        lambda tx, at: links.unlink_as_holder(
+            tx, at.operator, call.caller, path_id(link), call.text()
         )
     )
     return answer({"proof": call.prove(name)})
@@ -281,7 +318,7 @@ def post_holder_unlink(link: str, call: CallIn) -> JSONResponse:
 def post_reject(link: str, call: CallIn) -> JSONResponse:
     """Take the holder's word that a close does not open."""
     name = call.write(
-        lambda tx, _: absents.reject(tx, call.operator, call.caller, path_id(link), call.text())
+        lambda tx, at: absents.reject(tx, at.operator, call.caller, path_id(link), call.text())
     )
     return answer({"proof": call.prove(name)})
 
@@ -290,7 +327,7 @@ def post_reject(link: str, call: CallIn) -> JSONResponse:
 def get_batches(link: str, call: CallIn, first: First = 0) -> JSONResponse:
     """Return a page of a link's batches, each with its receipt; `next` when there may be more."""
 
-    def work(tx: Transaction, _: Directory) -> list[batches.Stored]:
+    def work(tx: Transaction, _: Now) -> list[batches.Stored]:
         links.holder_link(tx, call.caller, path_id(link))
         return batches.batches_of(tx, path_id(link), first, PAGE)
 
@@ -306,7 +343,7 @@ def get_batches(link: str, call: CallIn, first: First = 0) -> JSONResponse:
 def get_closes(link: str, call: CallIn) -> JSONResponse:
     """Return a link's closes, each with its receipt, and all that makes a month absent."""
 
-    def work(tx: Transaction, _: Directory) -> tuple[list[closes.Stored], list[str]]:
+    def work(tx: Transaction, _: Now) -> tuple[list[closes.Stored], list[str]]:
         row = links.holder_link(tx, call.caller, path_id(link))
         return closes.closes_of(tx, row.link), _endings(tx, row)
 
@@ -328,8 +365,8 @@ def _endings(tx: Transaction, row: links.LinkRow) -> list[str]:
 def get_link(link: str, call: CallIn) -> JSONResponse:
     """Tell a source the state of its link: to stop by, never to choose by."""
 
-    def work(tx: Transaction, directory: Directory) -> dict[str, Json]:
-        row = links.source_link(tx, path_id(link), call.party(directory, "source"))
+    def work(tx: Transaction, at: Now) -> dict[str, Json]:
+        row = links.source_link(tx, path_id(link), call.party(at, "source"))
         return {
             "state": row.state,
             "receipts": [c.receipt for c in closes.closes_of(tx, row.link)],
@@ -344,11 +381,11 @@ def get_link(link: str, call: CallIn) -> JSONResponse:
 def post_source_unlink(link: str, call: CallIn) -> JSONResponse:
     """End a link because the source's customer asks."""
     name = call.write(
-        lambda tx, directory: links.unlink_as_source(
+        lambda tx, at: links.unlink_as_source(
             tx,
-            call.operator,
-            directory,
-            call.party(directory, "source"),
+            at.operator,
+            at.directory,
+            call.party(at, "source"),
             path_id(link),
             call.text(),
         )
@@ -360,8 +397,8 @@ def post_source_unlink(link: str, call: CallIn) -> JSONResponse:
 def post_batch(call: CallIn) -> JSONResponse:
     """Take a batch; the answer is the vault's receipt."""
     receipt = call.write(
-        lambda tx, directory: batches.deposit(
-            tx, call.operator, directory, call.party(directory, "source"), call.text()
+        lambda tx, at: batches.deposit(
+            tx, at.operator, at.directory, call.party(at, "source"), call.text()
         )
     )
     return answer({"receipt": receipt})
@@ -371,8 +408,8 @@ def post_batch(call: CallIn) -> JSONResponse:
 def post_close(call: CallIn) -> JSONResponse:
     """Take a close; the answer is the vault's receipt and the log proof."""
     taken = call.write(
-        lambda tx, directory: closes.deposit(
-            tx, call.operator, directory, call.party(directory, "source"), call.text()
+        lambda tx, at: closes.deposit(
+            tx, at.operator, at.directory, call.party(at, "source"), call.text()
         )
     )
     closes.refuse_second(taken)
@@ -390,12 +427,10 @@ def problem(error: VaultError) -> Response:
     body = {"type": error.slug, "title": error.en, "status": status, "detail": detail}
     if isinstance(error, Absent) and error.statement:
         body["statement"] = error.statement
-    return JSONResponse(
-        body,
-        status,
-        {"Cache-Control": "no-store"},
-        media_type="application/problem+json",
-    )
+    headers = {"Cache-Control": "no-store"}
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(error.wait)
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
 def answer_problems(app: FastAPI) -> None:

@@ -7,6 +7,7 @@ later; the leaf SHA-256(salt16 || u64be(at) || text) stays and says nothing (pro
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from vault.encoding import text_hash
@@ -49,6 +50,16 @@ def append(tx: Transaction, operator: Operator, text: str, account: str | None =
         text,
     )
     return name
+
+
+def stand_still(tx: Transaction, operator: Operator) -> Operator:
+    """Return the operator with a clock that stands: at its time, but never before the last entry.
+
+    What a rule decides by is then what the log says, and what a replay decides by.
+    """
+    last = tx.one(_At, "SELECT at FROM journal ORDER BY id DESC LIMIT 1")
+    moment = max(operator.now(), last.at if last else 0)
+    return replace(operator, now=lambda: moment)
 
 
 def find(tx: Transaction, name: bytes) -> Entry | None:

@@ -12,9 +12,20 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from vault.books import ActBook, BatchBook, Chain, CloseBook, Frozen, LinkBook, Sum
+from vault import faults
+from vault.books import (
+    ActBook,
+    BatchBook,
+    Chain,
+    CloseBook,
+    Evidence,
+    Frozen,
+    LinkBook,
+    Sum,
+)
 from vault.crypto.keys import Secret
 from vault.crypto.seal import LARGEST
+from vault.errors import BadShape
 from vault.months import Month
 from vault.storage.database import Row, Transaction, Value
 from vault.storage.sqlcipher import SqlCipher
@@ -30,6 +41,10 @@ _BATCH = "SELECT link, seq, month, text, receipt FROM batches"
 class _Nonce(NamedTuple):
     customer: str
     until: int
+
+
+class _Customer(NamedTuple):
+    customer: str
 
 
 class _Seq(NamedTuple):
@@ -75,7 +90,7 @@ class Outbox:
             if found is None or found.customer != book.customer or found.until <= now:
                 return False
             added = tx.run(
-                "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", *book
+                "INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", *book
             )
             if added:
                 tx.run("DELETE FROM nonces WHERE nonce = ?", nonce)
@@ -96,20 +111,49 @@ class Outbox:
         """Return a link by id."""
         return next(iter(self._all(LinkBook, "SELECT * FROM links WHERE link = ?", link)), None)
 
-    def set_state(self, link: bytes, state: str) -> None:
-        """Mark a link attached or ending."""
-        self.write(lambda tx: tx.run("UPDATE links SET state = ? WHERE link = ?", state, link))
+    def mark_attached(self, link: bytes) -> None:
+        """Mark a link attached."""
+        self.write(lambda tx: tx.run("UPDATE links SET state = 'attached' WHERE link = ?", link))
+
+    def mark_ending(self, link: bytes, month: Month) -> None:
+        """Mark a link ending, its end noticed in this month; one that ends already stays so."""
+        sql = "UPDATE links SET state = 'ending', ends = ? WHERE link = ? AND state = 'attached'"
+        self.write(lambda tx: tx.run(sql, month, link))
+
+    def add_evidence(self, link: bytes, text: str, receipt: str) -> None:
+        """Keep two texts of the vault that contradict each other."""
+        sql = "INSERT INTO evidence VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        self.write(lambda tx: tx.run(sql, link, text, receipt))
+
+    def evidence(self) -> list[Evidence]:
+        """Return what these books hold against the vault."""
+        return self._all(Evidence, "SELECT link, text, receipt FROM evidence ORDER BY link, text")
 
     def stop(self, link: bytes) -> None:
         """Mark a link stopped and forget its stream secret: no mask of it is made again."""
         sql = "UPDATE links SET state = 'stopped', k = x'' WHERE link = ?"
         self.write(lambda tx: tx.run(sql, link))
 
+    def stop_all(self) -> list[str]:
+        """Stop every link that goes on and forget every open start; return whose links they were.
+
+        A start that is open in old books may have been used since: it would give its k again.
+        """
+
+        def work(tx: Transaction) -> list[str]:
+            sql = "SELECT customer FROM links WHERE state != 'stopped' ORDER BY customer"
+            found = [row.customer for row in tx.all(_Customer, sql)]
+            tx.run("UPDATE links SET state = 'stopped', k = x'' WHERE state != 'stopped'")
+            tx.run("DELETE FROM nonces")
+            return found
+
+        return self.write(work)
+
     def add_acts(self, acts: list[ActBook]) -> list[bool]:
         """Book acts in one transaction; False for one whose receipt is booked already."""
         sql = (
             "INSERT INTO acts (act, link, month, operator, receipt, category, mg, tag,"
-            " record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            " record, tagged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         )
         return self.write(lambda tx: [tx.run(sql, *act) > 0 for act in acts])
 
@@ -124,7 +168,7 @@ class Outbox:
         """Return frozen closes without a receipt that are not absent, in the order to send."""
         return self._all(
             CloseBook,
-            f"{_CLOSE} WHERE receipt IS NULL AND {_GOES_ON} AND NOT EXISTS"
+            f"{_CLOSE} WHERE receipt IS NULL AND {_GOES_ON} AND NOT EXISTS"  # noqa: S608 - constants
             " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
             " ORDER BY link, month",
         )
@@ -153,7 +197,11 @@ class Outbox:
         return self._all(CloseBook, "SELECT * FROM closes ORDER BY link, month")
 
     def batch_receipt(self, batch: BatchBook, receipt: str, taken: tuple[int, ...]) -> None:
-        """Keep the vault's receipt; acts at `taken` positions count nothing from here on."""
+        """Keep the vault's receipt; acts at `taken` positions count nothing from here on.
+
+        Raises:
+            BadShape: it calls a random tag taken, which nobody else can have: nothing is kept.
+        """
 
         def work(tx: Transaction) -> None:
             tx.run(
@@ -163,12 +211,15 @@ class Outbox:
                 batch.seq,
             )
             for position in taken:
-                tx.run(
-                    "UPDATE acts SET counts = 0 WHERE link = ? AND seq = ? AND position = ?",
+                voided = tx.run(
+                    "UPDATE acts SET counts = 0"
+                    " WHERE link = ? AND seq = ? AND position = ? AND tagged = 1",
                     batch.link,
                     batch.seq,
                     position,
                 )
+                if not voided:
+                    raise BadShape("the vault's receipt calls a random tag taken")
 
         self.write(work)
 
@@ -198,7 +249,8 @@ class Outbox:
         def work(tx: Transaction) -> bool:
             waiting = tx.all(
                 ActBook,
-                "SELECT act, link, month, operator, receipt, category, mg, tag, record FROM acts"
+                "SELECT act, link, month, operator, receipt, category, mg, tag, record, tagged"
+                " FROM acts"
                 " WHERE link = ? AND month = ? AND seq IS NULL ORDER BY act LIMIT ?",
                 link,
                 month,
@@ -221,9 +273,12 @@ class Outbox:
                     place[act.tag],
                     act.act,
                 )
+            faults.point("batch-before-freeze")
             return len(acts) < len(waiting)
 
-        return self.write(work)
+        more = self.write(work)
+        faults.point("batch-frozen")
+        return more
 
     def freeze_close(
         self, link: bytes, month: Month, compose: Callable[[Chain], CloseBook]
@@ -242,7 +297,7 @@ class Outbox:
                 return stored
             previous = tx.one(
                 CloseBook,
-                f"{_CLOSE} WHERE link = ? AND NOT EXISTS"
+                f"{_CLOSE} WHERE link = ? AND NOT EXISTS"  # noqa: S608 - a constant
                 " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
                 " ORDER BY month DESC LIMIT 1",
                 link,
@@ -265,9 +320,12 @@ class Outbox:
             )
             close = compose(Chain(previous, batches, sums))
             tx.run("INSERT INTO closes VALUES (?, ?, ?, ?, ?, ?, ?)", *close)
+            faults.point("close-before-freeze")
             return close
 
-        return self.write(work)
+        close = self.write(work)
+        faults.point("close-frozen")
+        return close
 
 
 def _fitting(acts: list[ActBook]) -> list[ActBook]:

@@ -14,7 +14,8 @@ CREATE TABLE links (
     begins   TEXT NOT NULL,
     since    INTEGER NOT NULL,      -- acts before this second are never sent
     text     TEXT NOT NULL,
-    state    TEXT NOT NULL CHECK (state IN ('answered', 'attached', 'ending', 'stopped'))
+    state    TEXT NOT NULL CHECK (state IN ('answered', 'attached', 'ending', 'stopped')),
+    ends     TEXT                   -- month in which the end was noticed
 ) STRICT, WITHOUT ROWID;            -- k is empty once the link is stopped
 CREATE UNIQUE INDEX one_active_link ON links (customer) WHERE state IN ('answered', 'attached');
 
@@ -28,6 +29,7 @@ CREATE TABLE acts (
     mg       INTEGER NOT NULL,
     tag      BLOB NOT NULL,
     record   BLOB NOT NULL,
+    tagged   INTEGER NOT NULL,      -- 1: the tag is K_net's; a random one is never taken
     seq      INTEGER,               -- null until frozen into a batch
     position INTEGER,
     counts   INTEGER NOT NULL DEFAULT 1,
@@ -61,4 +63,11 @@ CREATE TABLE absents (              -- the vault's signed word that a month was 
     month TEXT NOT NULL,
     text  TEXT NOT NULL,
     PRIMARY KEY (link, month)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evidence (             -- two texts of the vault that contradict each other
+    link    BLOB NOT NULL REFERENCES links,
+    text    TEXT NOT NULL,
+    receipt TEXT NOT NULL,
+    PRIMARY KEY (link, text)
 ) STRICT, WITHOUT ROWID;

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
-from vault.books import ActBook, Chain, CloseBook, Frozen, LinkBook
+from vault.books import ActBook, Chain, CloseBook, Evidence, Frozen, LinkBook
 from vault.chain import ZERO, digest_of, settle
 from vault.crypto.keys import OpeningKey, SigningKey, StreamKey
 from vault.crypto.meter import hide, masks_of
@@ -33,6 +33,7 @@ from vault.errors import (
     Conflict,
     NotFound,
     TooEarly,
+    Unlinked,
     Unreachable,
     VaultError,
 )
@@ -110,10 +111,24 @@ class Source:
         random: Callable[[int], bytes],
     ) -> None:
         """Stand on accepted `directory` and loaded `release`; clock and randomness as given."""
-        self.identity, self.directory, self.release = identity, directory, release
+        self.identity, self._directory, self.release = identity, directory, release
         self._outbox, self._wire, self._now, self._random = outbox, wire, now, random
         self._year_keys: dict[int, bytes] = {}
         self._delivery = Delivery(outbox, wire, now)
+
+    @property
+    def directory(self) -> Directory:
+        """The directory this source goes by; set it when the auditor has published another.
+
+        Raises:
+            BadDirectory: it has expired; nothing is done under it.
+        """
+        self._directory.check_current(self._now())
+        return self._directory
+
+    @directory.setter
+    def directory(self, fresh: Directory) -> None:
+        self._directory = fresh
 
     def tell(self, on_sent: Callable[[], None]) -> None:
         """Call `on_sent` after each message that the vault confirmed."""
@@ -157,14 +172,20 @@ class Source:
         return text
 
     def check_attached(self) -> int:
-        """Ask the vault about every answered link; return how many are newly attached."""
-        attached = 0
+        """Ask the vault about every answered link; return how many are newly attached.
+
+        A link that was not attached in time never will be: it is stopped, so that its customer can
+        start anew.
+        """
+        attached, running = 0, self.directory.month_at(self._now())
         for book in self._outbox.links("answered"):
             try:
                 self._wire.get(f"/v1/links/{book.link.hex()}")
             except NotFound:
+                if running > add_months(book.begins, 1):
+                    self._outbox.stop(book.link)
                 continue
-            self._outbox.set_state(book.link, "attached")
+            self._outbox.mark_attached(book.link)
             attached += 1
         return attached
 
@@ -181,8 +202,23 @@ class Source:
         if book is None:
             raise NotFound("this customer has no active link")
         text = Unlink(iat=self._now(), link=book.link).signed(self.identity.key)
-        self._wire.post(f"/v1/links/{book.link.hex()}/unlink", text)
-        self._outbox.set_state(book.link, "ending")
+        try:
+            self._wire.post(f"/v1/links/{book.link.hex()}/unlink", text)
+        except NotFound:
+            self._outbox.stop(book.link)  # never attached, or erased
+        except Unlinked:
+            pass  # the holder was faster
+        self._outbox.mark_ending(book.link, self.directory.month_at(self._now()))
+
+    def restored(self) -> list[str]:
+        """Declare that these books came from a backup; return the customers who must link anew.
+
+        Every link that goes on is stopped and its stream secret forgotten: a close frozen since the
+        backup may have left already, and another one under its mask would give the difference away.
+        Which links those are only the vault could tell, and its word cannot be trusted to find
+        them: a vault that hides a receipt would be sent the same mask twice.
+        """
+        return self._outbox.stop_all()
 
     # Acts
 
@@ -260,6 +296,7 @@ class Source:
             credit.mg,
             tag,
             text,
+            not booking.guessable,
         )
 
     def tag(self, booking: Booking) -> bytes:
@@ -355,7 +392,7 @@ class Source:
             except VaultError as error:
                 refused[link.link] = error
         refused |= self._delivery.send(self.directory)
-        self._end_links(month)
+        self._end_links()
         _raise_first(refused)
         return closes
 
@@ -371,7 +408,8 @@ class Source:
         return refused
 
     def _closing(self, month: Month, refused: Refusals) -> list[LinkBook]:
-        links = [*self._outbox.links("attached"), *self._outbox.links("ending")]
+        ending = [b for b in self._outbox.links("ending") if b.ends is None or month < b.ends]
+        links = [*self._outbox.links("attached"), *ending]
         return [link for link in links if link.begins <= month and link.link not in refused]
 
     def _check_earlier(self, link: LinkBook, month: Month) -> None:
@@ -381,12 +419,19 @@ class Source:
             if earlier not in done:
                 raise Conflict(f"{earlier} is neither closed nor absent yet")
 
-    def _end_links(self, month: Month) -> None:
-        """Stop the links that are ending: this month was the last that could have a close."""
+    def _end_links(self) -> None:
+        """Stop every link that is ending and whose last close is settled, or can come no more."""
         for link in self._outbox.links("ending"):
-            waiting = [c for c in self._outbox.unsent_closes() if c.link == link.link]
-            if link.begins > month or not waiting:
+            last = add_months(link.ends or link.begins, -1)
+            settled = {c.month for c in self._outbox.closes_of(link.link) if c.receipt}
+            settled |= set(self._outbox.absents_of(link.link))
+            _, over = close_slot(last, self.directory.listing.zone)
+            if last < link.begins or last in settled or self._now() >= over:
                 self._outbox.stop(link.link)
+
+    def evidence(self) -> list[Evidence]:
+        """Return the texts that these books hold against the vault."""
+        return self._outbox.evidence()
 
     def closes(self) -> list[CloseBook]:
         """Return every close ever frozen, by link and month."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -65,6 +66,8 @@ class Wire:
         self._url = url.rstrip("/")
         self._key = key
         self._http = http or httpx2.Client(timeout=TIMEOUT, trust_env=False)
+        if http is None:
+            weakref.finalize(self, self._http.close)  # its own connections end with it
         self._random = random
 
     def get(self, path: str) -> Answer:
@@ -95,6 +98,11 @@ class Wire:
         if reply.status_code >= 400:
             raise _error(reply)
         return Answer(_members(reply), reply.headers.get("etag", ""))
+
+    def date(self) -> int | None:
+        """Return the vault's wall clock by its Date header; None when it sends none."""
+        reply = self._once("GET", "/v1/time", b"", {}, None)
+        return _date(reply) if "date" in reply.headers else None
 
     def raw(self, path: str) -> bytes:
         """Return the bytes of a public path such as ``/log/checkpoint``."""

@@ -10,12 +10,11 @@ it unless asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from consent import accredit
 from vault.crypto.keys import OpeningKey, SigningKey, kdf
-from vault.crypto.seal import seal
-from vault.directory import year_key_info
-from vault.messages import KeyTime, Listing, LogEntry, Party, ReleaseEntry, YearKey
+from vault.messages import Listing, LogEntry, Party, ReleaseEntry
 from vault.months import DEFAULT_ZONE
 
 VAULT = "vault.demo"
@@ -23,8 +22,6 @@ AUDITOR = "audit.demo"
 SOURCES = ("east-bikes.demo", "west-bikes.demo")
 BANK = "bank.demo"
 CITY = "city.demo"
-KEY_LIFE = 2 * 366 * 86400
-DIRECTORY_LIFE = 40 * 86400
 
 _NAMES = {
     AUDITOR: "Demo auditor · 演示审计方",
@@ -64,6 +61,10 @@ class Cast:
         """The key that signs directories."""
         return self.actors[AUDITOR].key
 
+    def year_key(self, year: int) -> bytes:
+        """Return K_net of a year, 32 bytes."""
+        return kdf(self.year_secret, b"demo/knet" + str(year).encode("ascii"), 32)
+
 
 @dataclass(frozen=True)
 class Edition:
@@ -76,7 +77,7 @@ class Edition:
     log: LogEntry
     releases: tuple[ReleaseEntry, ...]
     years: tuple[int, ...]
-    books_for: Mapping[str, tuple[str, ...]]
+    books_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     demo: bool = True
 
 
@@ -89,33 +90,31 @@ def make_cast(vault_public: bytes, auditor: SigningKey, random: Callable[[int], 
 
 def compose(cast: Cast, edition: Edition) -> Listing:
     """Return the next directory, unsigned."""
-    begins, until = edition.start, edition.start + KEY_LIFE
     vault = Party(
         id=VAULT,
         org=VAULT,
         name="Demo vault · 演示保管库",
         roles=("vault",),
-        sig=(KeyTime(pk=cast.vault_public, begins=begins, until=until),),
+        sig=accredit.key_times(cast.vault_public, edition.start),
         hpke=(),
     )
-    return Listing(
-        iat=edition.now,
-        version=edition.version,
-        prev=edition.prev,
-        expires=edition.now + DIRECTORY_LIFE,
-        next=None,
+    register = accredit.Register(
         demo=edition.demo,
         zone=DEFAULT_ZONE,
-        vault=VAULT,
         log=edition.log,
         releases=edition.releases,
-        entries=(vault, *(_party(actor, edition) for actor in cast.actors.values())),
-        knet=tuple(_year_key(cast, y, source) for y in edition.years for source in SOURCES),
+        parties=(vault, *(_party(actor, edition) for actor in cast.actors.values())),
     )
+    issue = accredit.Issue(
+        version=edition.version,
+        prev=edition.prev,
+        now=edition.now,
+        expires=edition.now + accredit.DIRECTORY_LIFE,
+    )
+    return accredit.compose(register, issue, {year: cast.year_key(year) for year in edition.years})
 
 
 def _party(actor: Actor, edition: Edition) -> Party:
-    begins, until = edition.start, edition.start + KEY_LIFE
     return Party(
         id=actor.id,
         org=actor.id,
@@ -123,14 +122,6 @@ def _party(actor: Actor, edition: Edition) -> Party:
         roles=_ROLES[actor.id],
         cadence="monthly" if actor.id in SOURCES else None,
         books_for=edition.books_for.get(actor.id),
-        sig=(KeyTime(pk=actor.key.public, begins=begins, until=until),),
-        hpke=(KeyTime(pk=actor.opening.public, begins=begins, until=until),),
-    )
-
-
-def _year_key(cast: Cast, year: int, source: str) -> YearKey:
-    secret = kdf(cast.year_secret, b"demo/knet" + str(year).encode("ascii"), 32)
-    public = cast.actors[source].opening.public
-    return YearKey(
-        year=year, source=source, sealed=seal(public, secret, year_key_info(year, source))
+        sig=accredit.key_times(actor.key.public, edition.start),
+        hpke=accredit.key_times(actor.opening.public, edition.start),
     )

@@ -25,6 +25,7 @@ import httpx2
 
 from consent.demo.cast import AUDITOR, CITY, VAULT
 from consent.demo.company import Company
+from consent.folder import Pins, make_folder
 from consent.place import Settings, make_place, open_place, write_key
 from vault.crypto.keys import SigningKey
 from vault.encoding import Json, b64u
@@ -123,21 +124,18 @@ class Stage(Company):
         }
 
     def commands(self, grant: str) -> list[str]:
-        """Return commands to try while the server runs, over key files written for them.
+        """Return commands to try while the server runs, over keys and a folder made for them.
 
         `grant` is one of the city programme's, in hex.
         """
-        keys = self._folder / "keys"
-        keys.mkdir(mode=0o700)
-        for actor in (self.cast.actors[AUDITOR], self.cast.actors[CITY]):
-            write_key(keys / f"{actor.id}.key", actor.key.value)
-            write_key(keys / f"{actor.id}.opening.key", actor.opening.value)
+        auditor, city = self.cast.actors[AUDITOR], self.cast.actors[CITY]
+        key = self._folder / f"{AUDITOR}.key"
+        write_key(key, auditor.key.value)
+        platform = make_folder(self._folder / CITY, "platform", Pins(CITY, self.url, self.policy))
+        platform.keep_pair(city.key, city.opening)
         return [
-            f"./run carbonvault audit {self.url} --key {keys}/{AUDITOR}.key"
-            f" --log '{self.log_vkey}'",
-            f"./run carbonvault platform total {self.url} {grant} {self._first} --id {CITY}"
-            f" --key {keys}/{CITY}.key --opening-key {keys}/{CITY}.opening.key"
-            f" --auditor={b64u(self.cast.auditor.public)} --log '{self.log_vkey}' --demo",
+            f"./run carbonvault audit {self.url} --key {key} --log '{self.log_vkey}'",
+            f"./run carbonvault platform total {platform.path} {grant} {self._first}",
         ]
 
 

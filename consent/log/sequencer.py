@@ -14,9 +14,9 @@ unknown the next call finds in the database what became of it, and nothing is se
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple, TypeVar
 
 from consent.log import merkle, tiles
@@ -29,7 +29,7 @@ from consent.log.note import (
     sign_checkpoint,
 )
 from consent.log.proof import Proof, leaf_data
-from vault import journal
+from vault import faults, journal
 from vault.crypto.keys import SigningKey
 from vault.errors import BadDatabase, BadProof, BadShape, LogUnavailable, NotFound
 from vault.storage.database import Database, Transaction
@@ -55,24 +55,38 @@ class _Count(NamedTuple):
 class Sequencer:
     """The one writer of the log, and what HTTP reads of it."""
 
-    def __init__(self, database: Database, origin: str, key: SigningKey) -> None:
+    def __init__(
+        self,
+        database: Database,
+        origin: str,
+        key: SigningKey,
+        known: Sequence[str] = (),
+        keep: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Open the log, signing the empty tree when it is new.
 
         Args:
             database: holds the journal and the log's tables.
             origin: the log's name in checkpoints, its URL without the scheme.
             key: the log's own key, used for nothing else.
+            known: signed checkpoints known outside the database; the stored log extends them.
+            keep: called with each new signed checkpoint, after its commit and in their order.
 
         Raises:
             BadShape: the origin cannot be a key's name.
-            BadDatabase: the stored head is not by this key, or the right edge does not lead to it.
+            BadDatabase: the stored head is not by this key, the right edge does not lead to it, or
+                the log is older than a known checkpoint or not an extension of it.
         """
         self.vkey = read_vkey(str(VerifierKey(origin, ED25519, key.public)))
         self._database = database
         self._key = key
+        self._keep = keep
         self._kept = tiles.Kept(KEPT_HASHES)
         self._lock = threading.Lock()
         self._last = database.write(self._begin)
+        for checkpoint in known:
+            database.read(partial(self._check_known, text=checkpoint))
+        keep(self._last.checkpoint)
 
     def sequence(self) -> None:
         """Take every waiting row of the journal into the log; return when that is durable.
@@ -81,7 +95,7 @@ class Sequencer:
             LogUnavailable: the stored log is damaged or went back; nothing was signed.
         """
         with self._lock, _in_service():
-            self._last = self._database.write(self._append)
+            self._take()
 
     def prove(self, name: bytes) -> str:
         """Return the proof file of a journal text by its hash, once the log holds it durably.
@@ -97,7 +111,7 @@ class Sequencer:
         if proof is None:
             with self._lock, _in_service():
                 if self._database.read(lambda tx: _waits(tx, name)):
-                    self._last = self._database.write(self._append)
+                    self._take()
             proof = self._read(lambda tx: self._proof(tx, name))
         if proof is None:
             raise LogUnavailable("the entry was not taken into the log")
@@ -141,6 +155,35 @@ class Sequencer:
         if _count(tx, "SELECT count(*) FROM journal WHERE position >= ?", head.size):
             raise BadProof(f"the journal has positions beyond the log's size {head.size}")
 
+    def _check_known(self, tx: Transaction, text: str) -> None:
+        """Return when the stored log extends a checkpoint known outside; raises BadDatabase."""
+        head = _head(tx)
+        try:
+            known = open_checkpoint(text, self.vkey).checkpoint
+        except (BadProof, BadShape) as bad:
+            raise BadDatabase(f"the known checkpoint is not one of this log: {bad}") from bad
+        if head.size < known.size:
+            raise BadDatabase(
+                f"the stored log has {head.size} entries and a known checkpoint has {known.size}:"
+                " this is an old backup of the database, and it must not go on from there"
+            )
+        try:
+            find = tiles.subtrees(_tiles(tx))
+            proof = merkle.prove_consistency(known.size, head.size, find)
+            merkle.verify_consistency(known.size, head.size, known.root, head.root, proof)
+        except BadProof as bad:
+            raise BadDatabase(
+                f"the stored log of {head.size} entries is not an extension of a known checkpoint"
+                f" of {known.size} entries: this database is of another history"
+            ) from bad
+
+    def _take(self) -> None:
+        """Take all waiting rows; the caller holds the lock."""
+        before, self._last = self._last, self._database.write(self._append)
+        faults.point("sequence-after-commit")
+        if self._last.checkpoint != before.checkpoint:
+            self._keep(self._last.checkpoint)
+
     def _append(self, tx: Transaction) -> _Head:
         """Return the head after all waiting rows; what stands is verified before more is signed."""
         head = _head(tx)
@@ -162,6 +205,7 @@ class Sequencer:
         _store(tx, head, new, changed)
         for position, row in enumerate(waiting, head.size):
             tx.run("UPDATE journal SET position = ? WHERE id = ?", position, row.id)
+        faults.point("sequence-before-commit")
         return new
 
     def _check_forward(self, head: _Head) -> None:

@@ -43,6 +43,13 @@ class Database(Protocol):
         """Return what the work returned, over one snapshot."""
         ...
 
+    def scrub(self) -> bool:
+        """Overwrite what deleted rows left in the write-ahead log, once their commit is durable.
+
+        Returns False while somebody reads from before that commit: call it again later.
+        """
+        ...
+
     def close(self) -> None:
         """Finish running work and close every connection."""
         ...

@@ -2,6 +2,7 @@
 
 Every page is encrypted under a raw 32-byte key; the journal is a WAL with synchronous=FULL, so a
 commit that returned is on the disk; deleted rows are overwritten in their pages (secure_delete).
+Older frames of the WAL hold them until it is emptied: scrub does that, and so does opening the file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from vault.storage.database import Row, Transaction, Value
 
 VERSION = 1
 READERS = 4
+BUSY = 10_000
+SCRUB_BUSY = 1_000
+"""How long to wait for others at the file, in milliseconds; everybody waits for a scrub."""
 T = TypeVar("T")
 
 
@@ -63,7 +67,7 @@ def _connect(path: Path | None, key: Secret, cache_kib: int) -> dbapi2.Connectio
             "synchronous = FULL",
             "secure_delete = ON",
             "foreign_keys = ON",
-            "busy_timeout = 10000",
+            f"busy_timeout = {BUSY}",
             f"cache_size = -{cache_kib}",
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -118,6 +122,7 @@ class SqlCipher:
         elif version != VERSION:
             self._writer.close()
             raise BadDatabase(f"wanted a database of schema version {VERSION}, found {version}")
+        self._scrub()  # what a process left that ended between a commit and its scrub
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -129,11 +134,35 @@ class SqlCipher:
         Raises:
             BadDatabase: the database was closed.
         """
+        return self._in_turn(lambda: _transact(self._writer, "BEGIN IMMEDIATE", work))
+
+    def scrub(self) -> bool:
+        """Overwrite what deleted rows left in the write-ahead log: checkpoint it and empty it.
+
+        Returns False, the log as it was, while another program or thread reads an older snapshot
+        for longer than a second.
+
+        Raises:
+            BadDatabase: the database was closed, or the disk refuses.
+        """
+        return self._in_turn(self._scrub)
+
+    def _scrub(self) -> bool:
+        try:
+            self._writer.execute(f"PRAGMA busy_timeout = {SCRUB_BUSY}")
+            busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY}")
+        except dbapi2.Error as error:
+            raise BadDatabase(f"the database refused: {type(error).__name__}") from error
+        return not busy
+
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        """Return what the work returned on the writer's thread, after what waits there already."""
         done: Future[T] = Future()
 
         def job() -> None:
             try:
-                done.set_result(_transact(self._writer, "BEGIN IMMEDIATE", work))
+                done.set_result(work())
             except BaseException as error:  # noqa: BLE001 - it belongs to the caller
                 done.set_exception(error)
 

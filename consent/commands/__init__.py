@@ -1,0 +1,1 @@
+"""The command line by actor, one file each."""
