@@ -94,15 +94,19 @@ class Folder:
 
     def keep_pair(self, signing: SigningKey, opening: OpeningKey) -> Pair:
         """Keep keys as the newest of this folder; raises BadPlace."""
-        number = len(self.pairs()) + 1
+        number = max(self._numbers("sig") | self._numbers("hpke"), default=0) + 1
         write_key(self.path / f"hpke-{number}.key", opening.value)
         write_key(self.path / f"sig-{number}.key", signing.value)
         return Pair(signing, opening)
 
     def pairs(self) -> tuple[Pair, ...]:
         """Return every key pair, the newest first; raises BadPlace."""
-        count = len(list(self.path.glob("sig-*.key")))
-        return tuple(self._pair(number) for number in range(count, 0, -1))
+        whole = self._numbers("sig") & self._numbers("hpke")
+        return tuple(self._pair(number) for number in sorted(whole, reverse=True))
+
+    def _numbers(self, kind: str) -> set[int]:
+        names = (path.stem.removeprefix(f"{kind}-") for path in self.path.glob(f"{kind}-*.key"))
+        return {int(name) for name in names if name.isdecimal()}
 
     def _pair(self, number: int) -> Pair:
         signing, opening = (

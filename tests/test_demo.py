@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
+from shutil import copytree
 from typing import NamedTuple, TypedDict, cast
 
 import httpx2
@@ -165,24 +166,35 @@ def test_the_total_command_shows_one_checked_number(served: Served) -> None:
     assert f"{found['grams']} g for 2026-01" in run(*served.total).stdout
 
 
-def test_a_real_client_refuses_a_demonstration_unless_asked(served: Served) -> None:
-    done = run(*(word for word in served.total if word != "--demo"))
+def changed(served: Served, folder: Path, old: str, new: str) -> list[str]:
+    """The total command over a copy of its folder, one setting changed."""
+    words = list(served.total)
+    copytree(words[2], folder)
+    settings = folder / "platform.toml"
+    text = settings.read_text(encoding="utf-8")
+    assert old in text
+    settings.write_text(text.replace(old, new), encoding="utf-8")
+    return [*words[:2], str(folder), *words[3:]]
+
+
+def test_a_real_client_refuses_a_demonstration_unless_asked(served: Served, tmp_path: Path) -> None:
+    done = run(*changed(served, tmp_path / "platform", "demo = true", "demo = false"))
     assert done.returncode == 1
     assert "bad-directory" in done.stderr
     assert "demonstration" in done.stderr
 
 
-def test_another_pinned_log_key_is_refused(served: Served) -> None:
-    name, _, _ = served.first["log_vkey"].split("+", 2)
+def test_another_pinned_log_key_is_refused(served: Served, tmp_path: Path) -> None:
+    pinned = served.first["log_vkey"]
+    name, _, _ = pinned.split("+", 2)
     other = str(VerifierKey(name, 1, SigningKey(bytes(32)).public))
-    swapped = [other if word == served.first["log_vkey"] else word for word in served.total]
-    done = run(*swapped)
+    done = run(*changed(served, tmp_path / "platform", pinned, other))
     assert done.returncode == 1
     assert "bad-directory" in done.stderr
 
 
-def test_messages_are_in_the_language_of_the_environment(served: Served) -> None:
-    words = [word for word in served.total if word != "--demo"]
+def test_messages_are_in_the_language_of_the_environment(served: Served, tmp_path: Path) -> None:
+    words = changed(served, tmp_path / "platform", "demo = true", "demo = false")
     done = subprocess.run(
         [*CLI, *words],
         capture_output=True,

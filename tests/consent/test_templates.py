@@ -94,15 +94,14 @@ def test_asking_for_less_is_taken() -> None:
     check(grant(city_terms(), categories=[6], until=NOW + 1, **less))
 
 
-def test_cohort_exclusive_and_replacing_grants_are_not_offered() -> None:
-    changes: list[dict[str, Json]] = [
-        {"mode": "cohort"},
-        {"exclusive": True},
-        {"replaces": "61" * 16},
-    ]
-    for change in changes:
-        with pytest.raises(NotOffered):
-            check(grant(bank_terms(), **change))
+@pytest.mark.parametrize("change", [{"mode": "cohort"}, {"exclusive": True}], ids=str)
+def test_cohort_and_exclusive_grants_are_not_offered(change: dict[str, Json]) -> None:
+    with pytest.raises(NotOffered):
+        check(grant(bank_terms(), **change))
+
+
+def test_grant_that_replaces_another_is_within_its_template() -> None:
+    check(grant(bank_terms(), replaces="61" * 16))
 
 
 def test_platform_of_another_organisation_or_unlisted_is_refused() -> None:
