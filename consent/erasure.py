@@ -101,8 +101,10 @@ def finish(tx: Transaction, operator: Operator, begun: Begun) -> bytes | None:
     mine = tx.one(Begun, "SELECT account, erase FROM erasures WHERE account = ?", begun.account)
     if mine is None or journal.waiting(tx, begun.account):
         return None
-    entries = journal.entries_of(tx, begun.account)
-    _delete(tx, "journal", "account = ?", begun.account)
+    # The account may have been made anew since: what came after the erase is not of it.
+    last = journal.entry_of(tx, begun.erase).id
+    entries = [e for e in journal.entries_of(tx, begun.account) if e.id < last]
+    tx.run("DELETE FROM journal WHERE account = ? AND id < ?", begun.account, last)
     _delete(tx, "erasures", "account = ?", begun.account)
     indexes = tuple(entry.position for entry in entries if entry.position is not None)
     text = Erased(iat=operator.now(), erase=begun.erase, indexes=indexes).signed(operator.key)

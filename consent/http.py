@@ -73,7 +73,7 @@ def post_status(grant: str, call: CallIn) -> JSONResponse:
 
 
 def _scrub_tokens(call: Call) -> None:
-    """Leave no sealed token of an ended grant behind; what a reader holds up is done by rollover."""
+    """Leave no sealed token of an ended grant behind; what a reader holds up, rollover does."""
     if grants.ends_one(call.text()):
         call.service.database.scrub()
 

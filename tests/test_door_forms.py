@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.edwards import BASE, TORSION, P, add, encode
 from tests.town import (
-    BY_TYPE,
+    BY_NAME,
     KINDS,
     LETTERS,
     LOGGED,
@@ -220,7 +220,7 @@ def test_a_member_that_is_missing_unknown_doubled_or_of_another_shape_is_refused
 
 
 def test_the_members_of_a_posted_token_are_checked_like_all_others(town: Town) -> None:
-    door, found = BY_TYPE["cv1-token"], token_letter(town)
+    door, found = BY_NAME["cv1-token"], token_letter(town)
     plain: dict[str, Json] = json.loads(found.body())
     for _, body in damaged(plain):
         check_body(town, door, body, BadShape)
@@ -302,7 +302,7 @@ def test_a_close_with_a_bad_point_is_refused(town: Town, name: str) -> None:
     found = close_letter(town)
     for position in range(7):
         body = close_with(found, position, 1, BAD_POINTS[name])
-        check_body(town, BY_TYPE["cv1-close"], body, BadPoint)
+        check_body(town, BY_NAME["cv1-close"], body, BadPoint)
 
 
 @pytest.mark.parametrize("number", BAD_SCALARS)
@@ -310,7 +310,7 @@ def test_a_close_with_a_scalar_that_is_not_reduced_is_refused(town: Town, number
     found = close_letter(town)
     for position in range(7):
         body = close_with(found, position, 0, number.to_bytes(32, "little"))
-        check_body(town, BY_TYPE["cv1-close"], body, BadScalar)
+        check_body(town, BY_NAME["cv1-close"], body, BadScalar)
 
 
 @pytest.mark.parametrize(
@@ -330,19 +330,19 @@ def test_a_close_with_a_scalar_that_is_not_reduced_is_refused(town: Town, number
     ids=str,
 )
 def test_a_close_has_seven_cells_of_two(town: Town, cells: list[Json]) -> None:
-    check_body(town, BY_TYPE["cv1-close"], close_letter(town).changed(cells=cells).body(), BadShape)
+    check_body(town, BY_NAME["cv1-close"], close_letter(town).changed(cells=cells).body(), BadShape)
 
 
 @pytest.mark.parametrize("name", BAD_POINTS)
-@pytest.mark.parametrize("typ", ["cv1-account", "cv1-bind", "cv1-grant"])
+@pytest.mark.parametrize("typ", ["cv1-account", "cv1-bind", "cv1-grant", "cv1-erase"])
 def test_a_key_that_is_a_bad_point_is_refused(town: Town, typ: str, name: str) -> None:
     found = LETTERS[typ](town).changed(pk=b64u(BAD_POINTS[name]))
-    check_body(town, BY_TYPE[typ], found.body(), BadPoint)
+    check_body(town, BY_NAME[typ], found.body(), BadPoint)
 
 
 @pytest.mark.parametrize("name", BAD_POINTS)
 def test_a_directory_lists_no_signing_key_that_is_a_bad_point(town: Town, name: str) -> None:
-    door, found = BY_TYPE["cv1-directory"], directory_letter(town)
+    door, found = BY_NAME["cv1-directory"], directory_letter(town)
     bad = json_of(b64u(BAD_POINTS[name]))
     listed = fill(found.plain, ("entries", 2, "sig", 0, "pk"), bad)
     check_body(town, door, found.body(listed), BadPoint)

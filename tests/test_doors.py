@@ -19,18 +19,20 @@ from consent.app import wall_clock
 from consent.demo.cast import AUDITOR, BANK, CITY, VAULT
 from tests.edwards import TORSION, encode
 from tests.town import (
-    BY_TYPE,
+    BY_NAME,
     DOORS,
     LETTERS,
     OTHER_ID,
     PAGED,
     PROVED,
+    SOURCE_UNLINK,
     STRANGER,
     WRAP,
     Door,
     Kind,
     Town,
     ask_letter,
+    audit_texts,
     batch_letter,
     check_body,
     check_problem,
@@ -46,10 +48,11 @@ from tests.town import (
     path_of,
     post,
     posted,
-    revoke_letter,
+    reject_letter,
     rows,
     send,
     signed_by,
+    taken_at,
     token_letter,
     touched,
 )
@@ -258,12 +261,17 @@ def test_a_door_of_one_role_is_closed_to_the_others(town: Town, name: str) -> No
         ("cv1-grant", UnknownKey),
         ("cv1-token", NotFound),
         ("cv1-revoke", NotFound),
+        ("cv1-pause", NotFound),
+        ("cv1-resume", NotFound),
+        ("cv1-unlink", NotFound),
+        ("cv1-reject", NotFound),
+        ("cv1-erase", UnknownKey),
     ],
 )
 def test_a_holders_message_is_not_taken_from_another_holder(
     town: Town, typ: str, wanted: Kind
 ) -> None:
-    door = BY_TYPE[typ]
+    door = BY_NAME[typ]
     body = letter(town, door).body()
     check_refused(town, lambda: post(town, door, body, "bob"), wanted)
 
@@ -279,29 +287,23 @@ TYPES = [f"cv1-{name}" for name in WORDS.split()]
 def test_every_other_kind_is_a_bad_type_at_every_door(town: Town, door: Door) -> None:
     found = letter(town, door)
     for typ in TYPES:
-        if typ != door.takes:
+        if typ not in taken_at(door):
             check_body(town, door, found.body(typ=typ), BadType)
     check_body(town, door, found.body(typ="cv2-batch"), BadType)
 
 
 @each_jws
 def test_every_real_message_is_a_bad_type_at_every_other_door(town: Town, door: Door) -> None:
-    logged = [entry["text"] for entry in audit_entries(town)]
+    logged = audit_texts(town)
     texts = [make(town).body().decode() for typ, make in LETTERS.items() if typ != "ask"]
     for text in [*logged, *texts, link_text(town, OTHER_ID)]:
         typ = "" if text.startswith("{") else json.loads(_header(text))["typ"]
-        if typ and typ != door.takes:
+        if typ and typ not in taken_at(door):
             check_body(town, door, posted(door.takes, text), BadType)
 
 
 def _header(text: str) -> bytes:
     return unb64u(text.partition(".")[0])
-
-
-def audit_entries(town: Town) -> list[dict[str, str]]:
-    found = town.knock("GET", "/v1/audit/entries", key=town.key(AUDITOR)).json()
-    entries: list[dict[str, str]] = found["entries"]
-    return entries
 
 
 # Keys
@@ -321,22 +323,28 @@ def test_a_signature_by_another_key_than_the_kid_names_is_refused(town: Town, do
     check_body(town, door, signed_by(found, town.key(BANK), found.key), BadJws)
 
 
-@pytest.mark.parametrize("typ", ["cv1-batch", "cv1-close"])
-@pytest.mark.parametrize("name", [WEST, BANK, CITY, AUDITOR, VAULT, "ann"])
+@pytest.mark.parametrize("typ", ["cv1-batch", "cv1-close", SOURCE_UNLINK])
+@pytest.mark.parametrize("name", [WEST, BANK, CITY, AUDITOR, VAULT, "ann", "cid"])
 def test_a_sources_message_by_another_party_is_refused(town: Town, typ: str, name: str) -> None:
-    door = BY_TYPE[typ]
+    door = BY_NAME[typ]
     check_body(town, door, signed_by(letter(town, door), town.key(name)), UnknownKey)
 
 
 @pytest.mark.parametrize("name", [EAST, BANK, VAULT, "ann"])
 def test_a_directory_by_another_party_is_refused(town: Town, name: str) -> None:
-    door = BY_TYPE["cv1-directory"]
+    door = BY_NAME["cv1-directory"]
     check_body(town, door, signed_by(letter(town, door), town.key(name)), UnknownKey)
 
 
-@pytest.mark.parametrize("typ", ["cv1-grant", "cv1-token", "cv1-revoke"])
+@pytest.mark.parametrize("name", [EAST, BANK, VAULT, AUDITOR, "ann"])
+def test_an_unlink_by_another_party_is_refused_at_the_holders_door(town: Town, name: str) -> None:
+    door = BY_NAME["cv1-unlink"]
+    check_body(town, door, signed_by(letter(town, door), town.key(name)), UnknownKey)
+
+
+@pytest.mark.parametrize("typ", ["cv1-grant", "cv1-token", "cv1-pause", "cv1-resume", "cv1-revoke"])
 def test_a_consent_by_another_key_of_the_same_holder_is_refused(town: Town, typ: str) -> None:
-    door = BY_TYPE[typ]
+    door = BY_NAME[typ]
     others = [
         town.key("ann"),
         consent_key(town.ann.root, BANK),
@@ -347,16 +355,17 @@ def test_a_consent_by_another_key_of_the_same_holder_is_refused(town: Town, typ:
         check_body(town, door, signed_by(letter(town, door), key), UnknownKey)
 
 
-@pytest.mark.parametrize("typ", ["cv1-bind", "cv1-attach"])
+@pytest.mark.parametrize("typ", ["cv1-bind", "cv1-attach", "cv1-unlink", "cv1-reject", "cv1-erase"])
 def test_what_only_the_account_key_signs_is_refused_by_a_consent_key(town: Town, typ: str) -> None:
-    door = BY_TYPE[typ]
-    for key in (consent_key(town.ann.root, CITY), town.key("bob")):
+    door = BY_NAME[typ]
+    people = {"ann": town.ann, "cid": town.cid, "dan": town.dan}
+    for key in (consent_key(people[door.by].root, CITY), town.key("bob")):
         check_body(town, door, signed_by(letter(town, door), key), UnknownKey)
 
 
 def test_a_grant_names_the_key_that_signs_it(town: Town) -> None:
     found = grant_letter(town).changed(pk=b64u(STRANGER.public))
-    check_body(town, BY_TYPE["cv1-grant"], found.body(), BadShape)
+    check_body(town, BY_NAME["cv1-grant"], found.body(), BadShape)
 
 
 # Bodies that are too large
@@ -477,14 +486,16 @@ def test_an_id_of_another_form_unknown_or_not_yours_is_one_and_the_same_404(
 ) -> None:
     key = town.key(door.by) if door.by else None
     body = letter(town, door).body() if door.takes else b""
-    not_yours = {"link": town.bob.links[EAST], "grant": OTHER_ID, "wrap": OTHER_ID}
+    # For a source, a link of the other one; for a holder, a link of another one.
+    other = town.ann.links[WEST] if door.by == EAST else town.bob.links[EAST]
+    not_yours = {"link": other, "grant": OTHER_ID, "wrap": OTHER_ID}
     kind = re.search(r"\{(\w+)\}", door.path)
     assert kind
-    names = [*ODD_IDS, OTHER_ID.hex()]
-    if not door.path.startswith("/v1/links"):
-        names.append(not_yours[kind[1]].hex())
+    names = [*ODD_IDS, OTHER_ID.hex(), not_yours[kind[1]].hex()]
     if door.method == "PUT":
         names = ODD_IDS
+    if door.method == "DELETE":
+        names.remove("..")  # the client itself takes that for another path
     before, found = rows(town.database), set()
     for name in names:
         reply = town.knock(door.method, named(door, name), body, key)
@@ -504,11 +515,17 @@ def test_somebody_elses_is_the_same_404_as_nobodys(town: Town) -> None:
         town.knock("GET", f"/v1/holder/links/{bobs}/closes", key=ann),
         town.knock("GET", f"/v1/grants/{grant}", key=town.key(BANK)),
         town.knock("DELETE", f"/v1/holder/wraps/{WRAP.hex()}", key=town.key("bob")),
-        post(town, BY_TYPE["cv1-revoke"], revoke_letter(town).body(), "bob"),
-        post(town, BY_TYPE["cv1-token"], token_letter(town).body(), "bob"),
-        post(town, BY_TYPE["ask"], ask.body(), BANK),
-        post(town, BY_TYPE["ask"], ask.changed(grant=OTHER_ID.hex()).body()),
-        post(town, BY_TYPE["cv1-batch"], batch_letter(town).body(), WEST),
+        town.knock("POST", f"/v1/links/{town.cid.links[EAST].hex()}/unlink", key=town.key(WEST)),
+        *(
+            post(town, BY_NAME[typ], LETTERS[typ](town).body(), "bob")
+            for typ in ("cv1-revoke", "cv1-pause", "cv1-resume", "cv1-unlink", "cv1-reject")
+        ),
+        send(town, reject_letter(town).changed(close=OTHER_ID.hex() * 2)),
+        send(town, grant_letter(town).changed(replaces=OTHER_ID.hex())),
+        post(town, BY_NAME["cv1-token"], token_letter(town).body(), "bob"),
+        post(town, BY_NAME["ask"], ask.body(), BANK),
+        post(town, BY_NAME["ask"], ask.changed(grant=OTHER_ID.hex()).body()),
+        post(town, BY_NAME["cv1-batch"], batch_letter(town).body(), WEST),
         send(town, batch_letter(town).changed(link=OTHER_ID.hex())),
         send(town, close_letter(town).changed(link=OTHER_ID.hex())),
         send(town, token_letter(town).changed(grant=OTHER_ID.hex())),
@@ -538,6 +555,14 @@ def test_a_page_beyond_the_end_is_empty(town: Town, door: Door) -> None:
     assert [] in found.values()
 
 
+@pytest.mark.parametrize(
+    "life", ["", "59", "86401", "0", "-600", "600.5", "x", "0x100", "1" + "0" * 400, "600,600"]
+)
+def test_a_wraps_life_of_another_form_or_length_is_refused(town: Town, life: str) -> None:
+    path = f"/v1/holder/wraps/{OTHER_ID.hex()}?life={life}"
+    check_refused(town, lambda: town.knock("PUT", path, b"blob", town.key("ann")), BadShape)
+
+
 ELSEWHERE = [
     ("GET", "/"),
     ("GET", "/v1"),
@@ -557,7 +582,16 @@ ELSEWHERE = [
     ("POST", "/log/checkpoint"),
     ("PUT", "/v1/closes"),
     ("PATCH", "/v1/closes"),
-    ("DELETE", "/v1/holder"),
+    ("PUT", "/v1/holder"),
+    ("DELETE", "/v1/holder/"),
+    ("POST", "/v1/holder/wraps"),
+    ("POST", "/v1/holder/releases"),
+    ("DELETE", "/v1/holder/links"),
+    ("GET", "/v1/holder/links/{link}/unlink"),
+    ("GET", "/v1/holder/links/{link}/reject"),
+    ("GET", "/v1/links/{link}/unlink"),
+    ("POST", "/v1/links/{link}/reject"),
+    ("DELETE", "/v1/links/{link}"),
     ("HEAD", "/v1/time"),
     ("OPTIONS", "/v1/time"),
     ("TRACE", "/v1/time"),
@@ -570,6 +604,7 @@ def test_an_unknown_route_or_method_is_a_404_like_all_others(
     town: Town, method: str, path: str
 ) -> None:
     before = rows(town.database)
+    path = path.replace("{link}", town.anns.hex())
     reply = town.client.request(method, path, content=b"x", follow_redirects=False)
     assert reply.status_code == 404
     assert reply.headers["content-type"] == "application/problem+json"

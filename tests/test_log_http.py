@@ -332,7 +332,8 @@ def test_every_answer_that_logs_carries_a_proof_that_verifies() -> None:
     """In the tree of its proof, and in every later one that the log serves."""
     with Town(seed=b"proofs") as town:
         proved = dict(logging_answers(town))
-        assert set(proved) == set(LETTERS) - {"cv1-batch", "ask"} | {"cv1-release"}
+        made = {"cv1-release", "cv1-erased"}
+        assert set(proved) == set(LETTERS) - {"cv1-batch", "ask"} | made
         last = read_head(town.client.get("/log/checkpoint").text, town.log_vkey)
         tile = read_hashes(town.client.get(f"/log/{named('0', 0, last.size)}").content)
         for typ, (text, proof) in proved.items():
@@ -344,14 +345,16 @@ def test_every_answer_that_logs_carries_a_proof_that_verifies() -> None:
 
 
 def logging_answers(town: Town) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Yield every message that is logged, by kind, with the proof of its answer."""
-    for typ, make in LETTERS.items():
+    """Yield every message that is logged, by name, with the proof of its answer."""
+    for name, make in LETTERS.items():
         letter = make(town)
         answer = send(town, letter).json()
-        if typ == "ask":
+        if name == "ask":
             yield "cv1-release", (answer["release"], answer["proof"])
         elif "proof" in answer:
-            yield typ, (sign_jws(typ, letter.plain, letter.key), answer["proof"])
+            yield name, (sign_jws(letter.typ, letter.plain, letter.key), answer["proof"])
+        if "erased" in answer:
+            yield "cv1-erased", (answer["erased"], answer["erased_proof"])
 
 
 def test_a_proof_is_of_its_text_alone() -> None:

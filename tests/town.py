@@ -13,10 +13,21 @@ import pytest
 
 from consent.app import wall_clock
 from consent.demo.cast import AUDITOR, BANK, CITY, VAULT, compose
-from consent.messages import Bind, Grant, LinkMonths, NoticeRef, Revoke, Terms, Token
+from consent.grants import holder_grant
+from consent.messages import (
+    Bind,
+    Grant,
+    LinkMonths,
+    NoticeRef,
+    Pause,
+    Resume,
+    Revoke,
+    Terms,
+    Token,
+)
 from consent.notices import notice_hash, render_notice
 from tests.world import EAST, FEB, JAN, MAR, URL, WEST, World, terms
-from vault import batches, closes, dpop
+from vault import batches, closes, dpop, links
 from vault.chain import digest_of
 from vault.crypto.commit import H, Scalar
 from vault.crypto.keys import SigningKey, account_key, consent_key
@@ -24,13 +35,24 @@ from vault.crypto.meter import Cell
 from vault.crypto.seal import OVERHEAD, SMALLEST
 from vault.encoding import Json, b64u, compact_json, sign_jws, thumbprint
 from vault.errors import (
+    Absent,
     BadShape,
     NotFound,
     UnknownKey,
     VaultError,
     tree,
 )
-from vault.messages import Account, Attach, Batch, Close, Link, Message
+from vault.messages import (
+    Account,
+    Attach,
+    Batch,
+    Close,
+    Erase,
+    Link,
+    Message,
+    Reject,
+    Unlink,
+)
 from vault.months import Month
 from vault.storage.database import Database, Transaction
 
@@ -55,13 +77,17 @@ class Town(World):
     """A world with something behind every door, on 2 March 2026: February is not closed yet.
 
     Ann has links to both sources, a wrap, a state and two grants to the city: January to March
-    with its tokens, April and May without. Bob has a link to one source.
+    with its tokens, April and May without. Bob has a link to one source. Cid's two links are there
+    to be ended. Dan is there to be erased: with a link, a wrap, a state, a grant and its tokens.
     """
 
     def __enter__(self) -> Self:
         super().__enter__()
         self.ann, self.bob = self.person("ann", EAST, WEST), self.person("bob", EAST)
+        self.cid, self.dan = self.person("cid", EAST, WEST), self.person("dan", EAST)
         self.granted = self.allow(self.ann, CITY)
+        self.allow(self.dan, CITY)
+        self.dan.holder.add_code()
         self.unminted = self.ann.holder.allow(terms(CITY, first=APR, last=MAY), "en")
         self.knock("PUT", f"/v1/holder/wraps/{WRAP.hex()}", BLOB, self.key("ann"))
         self.ride(self.ann, EAST, 1_000)
@@ -71,6 +97,15 @@ class Town(World):
             source.send_batches()
         self.move(MAR)
         return self
+
+    def move(self, month: Month, day: int = 2, hour: int = 9) -> None:
+        """Move the clock, and let the vault see it: it writes down what has become absent."""
+        super().move(month, day, hour)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Knock once, so that what the end of a month makes true is written before the test."""
+        self.knock("GET", "/v1/holder/links", key=STRANGER)
 
     @property
     def anns(self) -> bytes:
@@ -82,6 +117,8 @@ class Town(World):
         keys = {
             "ann": account_key(self.ann.root),
             "bob": account_key(self.bob.root),
+            "cid": account_key(self.cid.root),
+            "dan": account_key(self.dan.root),
             "newcomer": NEWCOMER,
             "stranger": STRANGER,
             VAULT: self.place.vault_key,
@@ -112,6 +149,7 @@ class Door:
     """One route: who may call (empty: anybody), and the kind of JWS it takes.
 
     `stranger` is what a right proof by a key that stands nowhere gets: None for a good answer.
+    `letter` names what it takes where another door takes the same kind from somebody else.
     """
 
     method: str
@@ -119,15 +157,22 @@ class Door:
     by: str = ""
     takes: str = ""
     stranger: Kind | None = None
+    letter: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.letter or self.takes
 
     @property
     def takes_body(self) -> bool:
-        return self.method in ("POST", "PUT")
+        return self.method in ("POST", "PUT") or bool(self.takes)
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path} {self.takes}".strip()
 
 
+SOURCE_UNLINK = "cv1-unlink of a source"
+STATUS = "/v1/holder/grants/{grant}/status"
 DOORS = [
     Door("GET", "/v1/time"),
     Door("GET", "/v1/directory"),
@@ -139,6 +184,8 @@ DOORS = [
     # Anyone may carry the auditor's directory: its signature counts, not who brings it.
     Door("POST", "/v1/directory", AUDITOR, "cv1-directory"),
     Door("POST", "/v1/holder", "newcomer", "cv1-account", BadShape),
+    Door("DELETE", "/v1/holder", "dan", "cv1-erase", UnknownKey),
+    Door("GET", "/v1/holder/wraps", "ann"),
     Door("PUT", "/v1/holder/wraps/{wrap}", "ann", stranger=UnknownKey),
     Door("DELETE", "/v1/holder/wraps/{wrap}", "ann", stranger=NotFound),
     Door("GET", "/v1/holder/state", "ann", stranger=UnknownKey),
@@ -147,14 +194,20 @@ DOORS = [
     Door("GET", "/v1/holder/links", "ann"),  # an empty list, as for an account without links
     Door("GET", "/v1/holder/links/{link}/batches", "ann", stranger=NotFound),
     Door("GET", "/v1/holder/links/{link}/closes", "ann", stranger=NotFound),
+    Door("POST", "/v1/holder/links/{link}/unlink", "cid", "cv1-unlink", NotFound),
+    Door("POST", "/v1/holder/links/{link}/reject", "cid", "cv1-reject", NotFound),
     Door("POST", "/v1/holder/binds", "ann", "cv1-bind", UnknownKey),
     Door("POST", "/v1/holder/grants", "ann", "cv1-grant", UnknownKey),
     Door("GET", "/v1/holder/grants", "ann"),
-    Door("POST", "/v1/holder/grants/{grant}/status", "ann", "cv1-revoke", NotFound),
+    Door("POST", STATUS, "ann", "cv1-pause", NotFound),
+    Door("POST", STATUS, "ann", "cv1-resume", NotFound),
+    Door("POST", STATUS, "ann", "cv1-revoke", NotFound),
     Door("POST", "/v1/holder/tokens", "ann", "cv1-token", NotFound),
     Door("GET", "/v1/holder/tokens", "ann"),
     Door("GET", "/v1/holder/entries", "ann"),
+    Door("GET", "/v1/holder/releases", "ann"),
     Door("GET", "/v1/links/{link}", EAST, stranger=UnknownKey),
+    Door("POST", "/v1/links/{link}/unlink", EAST, "cv1-unlink", UnknownKey, SOURCE_UNLINK),
     Door("POST", "/v1/batches", EAST, "cv1-batch", UnknownKey),
     Door("POST", "/v1/closes", EAST, "cv1-close", UnknownKey),
     Door("POST", "/v1/releases", CITY, "ask", UnknownKey),
@@ -166,16 +219,28 @@ POSTS = [door for door in DOORS if door.takes]
 JWS = [door for door in POSTS if door.takes != "ask"]
 PAGED = [door for door in DOORS if door.path.endswith(("batches", "audit/entries"))]
 PAGED = [door for door in PAGED if door.method == "GET"]
-BY_TYPE = {door.takes: door for door in POSTS}
+BY_NAME = {door.name: door for door in POSTS}
 each_proved = pytest.mark.parametrize("door", PROVED, ids=str)
 each_post = pytest.mark.parametrize("door", POSTS, ids=str)
 each_jws = pytest.mark.parametrize("door", JWS, ids=str)
 
 
+def taken_at(door: Door) -> set[str]:
+    """Return every kind that the route of this door takes."""
+    return {d.takes for d in DOORS if (d.method, d.path) == (door.method, door.path)}
+
+
+def link_of(town: Town, door: Door) -> bytes:
+    """Return the link behind a door: one of Cid's where the door ends it."""
+    if door.by == "cid":
+        return town.cid.links[EAST if door.takes == "cv1-reject" else WEST]
+    return town.cid.links[EAST] if door.name == SOURCE_UNLINK else town.anns
+
+
 def path_of(town: Town, door: Door) -> str:
     names = {
         "{wrap}": WRAP.hex(),
-        "{link}": town.anns.hex(),
+        "{link}": link_of(town, door).hex(),
         "{grant}": town.granted.grant.hex(),
         "{path:path}": "tile/0/000.p/1",
     }
@@ -195,6 +260,12 @@ class Letter:
     typ: str
     plain: dict[str, Json]
     key: SigningKey
+    letter: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of its door."""
+        return self.letter or self.typ
 
     def changed(self, **members: Json) -> Letter:
         """Return the letter with these members instead."""
@@ -221,8 +292,8 @@ def jws(typ: str, payload: bytes, key: SigningKey, header: str = "") -> str:
     return f"{signed}.{b64u(key.sign(signed.encode()))}"
 
 
-def letter_of(message: Message, key: SigningKey) -> Letter:
-    return Letter(message.typ, message.plain(), key)
+def letter_of(message: Message, key: SigningKey, name: str = "") -> Letter:
+    return Letter(message.typ, message.plain(), key, name)
 
 
 def account_letter(town: Town) -> Letter:
@@ -276,33 +347,74 @@ def token_letter(town: Town) -> Letter:
     return letter_of(token, consent_key(town.ann.root, CITY))
 
 
-def revoke_letter(town: Town) -> Letter:
-    message = Revoke(iat=town.time, grant=town.granted.grant, n=1)
+def status_letter(town: Town, kind: type[Revoke]) -> Letter:
+    account, grant = town.ann.holder.account, town.granted.grant
+    row = town.database.read(lambda tx: holder_grant(tx, account, grant))
+    message = kind(iat=town.time, grant=grant, n=row.n + 1)
     return letter_of(message, consent_key(town.ann.root, CITY))
 
 
-def batch_letter(town: Town) -> Letter:
-    seq = town.database.read(lambda tx: batches.next_seq(tx, town.anns))
+def revoke_letter(town: Town) -> Letter:
+    return status_letter(town, Revoke)
+
+
+def pause_letter(town: Town) -> Letter:
+    return status_letter(town, Pause)
+
+
+def resume_letter(town: Town) -> Letter:
+    return status_letter(town, Resume)
+
+
+def unlink_letter(town: Town) -> Letter:
+    return letter_of(Unlink(iat=town.time, link=town.cid.links[WEST]), town.key("cid"))
+
+
+def source_unlink_letter(town: Town) -> Letter:
+    message = Unlink(iat=town.time, link=town.cid.links[EAST])
+    return letter_of(message, town.key(EAST), SOURCE_UNLINK)
+
+
+def reject_letter(town: Town) -> Letter:
+    close = town.database.read(lambda tx: closes.close_of(tx, town.cid.links[EAST], JAN))
+    assert close
+    return letter_of(Reject(iat=town.time, close=close.hash), town.key("cid"))
+
+
+def erase_letter(town: Town) -> Letter:
+    key = town.key("dan")
+    return letter_of(Erase(iat=town.time, pk=key.public), key)
+
+
+def key_of_link(town: Town, link: bytes) -> SigningKey:
+    """Return the key of the link's source."""
+    return town.key(town.database.read(lambda tx: links.link_of(tx, link)).source)
+
+
+def batch_letter(town: Town, link: bytes = b"") -> Letter:
+    link = link or town.anns
+    seq = town.database.read(lambda tx: batches.next_seq(tx, link))
     tags = tuple(bytes([0x77, i]) * 8 for i in range(8))
     sealed = bytes(SMALLEST + OVERHEAD)
-    message = Batch(iat=town.time, link=town.anns, seq=seq, tags=tags, sealed=sealed)
-    return letter_of(message, town.key(EAST))
+    message = Batch(iat=town.time, link=link, seq=seq, tags=tags, sealed=sealed)
+    return letter_of(message, key_of_link(town, link))
 
 
-def close_letter(town: Town, month: Month = FEB) -> Letter:
-    before = town.database.read(lambda tx: closes.last_close(tx, town.anns))
+def close_letter(town: Town, month: Month = FEB, link: bytes = b"") -> Letter:
+    link = link or town.anns
+    before = town.database.read(lambda tx: closes.last_close(tx, link))
     upto = before.upto if before else -1
-    later = town.database.read(lambda tx: batches.batches_of(tx, town.anns, upto + 1, 100))
+    later = town.database.read(lambda tx: batches.batches_of(tx, link, upto + 1, 100))
     message = Close(
         iat=town.time,
-        link=town.anns,
+        link=link,
         month=month,
         methodology=town.release.id,
         cells=tuple(Cell(Scalar(i), H) for i in range(7)),
         upto=later[-1].seq if later else upto,
         batches=digest_of([(batch.text, batch.receipt) for batch in later]),
     )
-    return letter_of(message, town.key(EAST))
+    return letter_of(message, key_of_link(town, link))
 
 
 def directory_letter(town: Town) -> Letter:
@@ -327,13 +439,19 @@ LETTERS: dict[str, Callable[[Town], Letter]] = {
     "cv1-batch": batch_letter,
     "cv1-close": close_letter,
     "ask": ask_letter,
+    "cv1-pause": pause_letter,
+    "cv1-resume": resume_letter,
     "cv1-revoke": revoke_letter,
+    "cv1-reject": reject_letter,
+    "cv1-unlink": unlink_letter,
+    SOURCE_UNLINK: source_unlink_letter,
+    "cv1-erase": erase_letter,
     "cv1-directory": directory_letter,
 }
 
 
 def letter(town: Town, door: Door) -> Letter:
-    return LETTERS[door.takes](town)
+    return LETTERS[door.name](town)
 
 
 def post(town: Town, door: Door, body: bytes, by: str = "") -> httpx2.Response:
@@ -341,7 +459,7 @@ def post(town: Town, door: Door, body: bytes, by: str = "") -> httpx2.Response:
 
 
 def send(town: Town, found: Letter) -> httpx2.Response:
-    return post(town, BY_TYPE[found.typ], found.body())
+    return post(town, BY_NAME[found.name], found.body())
 
 
 def signed_by(found: Letter, key: SigningKey, kid: SigningKey | None = None) -> bytes:
@@ -370,6 +488,12 @@ def fill(found: Json, place: Place, raw: str) -> bytes:
 
 def json_of(found: Json) -> str:
     return compact_json(found).decode()
+
+
+def audit_texts(town: Town) -> list[str]:
+    """Return every text of the log that the auditor is shown, in its order."""
+    found = town.knock("GET", "/v1/audit/entries", key=town.key(AUDITOR)).json()
+    return [entry["text"] for entry in found["entries"]]
 
 
 # Nothing half-written, and the one form of a refusal
@@ -409,7 +533,8 @@ def check_problem(reply: httpx2.Response, *wanted: Kind) -> None:
     kind = KINDS[found["type"]]
     assert kind in wanted, found
     assert reply.status_code == found["status"] == kind.status
-    assert set(found) == {"type", "title", "status", "detail"}
+    assert set(found) - {"statement"} == {"type", "title", "status", "detail"}
+    assert kind is Absent or "statement" not in found
     assert found["title"] == kind.en
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.headers["cache-control"] == "no-store"
@@ -420,6 +545,10 @@ def check_refused(town: Town, call: Callable[[], httpx2.Response], *wanted: Kind
     before = rows(town.database)
     check_problem(call(), *wanted)
     assert touched(town, before) == set()
+
+
+def check_letter(town: Town, found: Letter, *wanted: Kind) -> None:
+    check_refused(town, lambda: send(town, found), *wanted)
 
 
 def check_body(town: Town, door: Door, body: bytes, *wanted: Kind) -> None:

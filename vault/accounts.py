@@ -109,7 +109,8 @@ def put_wrap(
     if stored and stored != (account, blob):
         raise DifferentBytes("another wrap stands under this id")
     tx.run(
-        "INSERT INTO wraps (wrap, account, blob, until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO wraps (wrap, account, blob, until) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (wrap) DO UPDATE SET until = excluded.until",
         wrap,
         account,
         blob,

@@ -18,15 +18,17 @@ from starlette.exceptions import HTTPException
 
 from vault import absents, accounts, batches, closes, dpop, faults, journal, links, register
 from vault.directory import Directory
-from vault.encoding import Json, b64u, text_hash
+from vault.encoding import Json, b64u, text_hash, thumbprint
 from vault.errors import (
     Absent,
     BadJws,
     BadShape,
+    LogUnavailable,
     NotFound,
     StaleProof,
     TooLarge,
     TooMany,
+    UnknownKey,
     VaultError,
 )
 from vault.journal import Prove
@@ -96,6 +98,14 @@ def _now(tx: Transaction, operator: Operator) -> Now:
     return Now(register.in_force(tx), journal.stand_still(tx, operator))
 
 
+def _check_key(at: Now) -> None:
+    """Return when this vault's key may sign now; raises LogUnavailable when its time is over."""
+    try:
+        at.directory.vault_key(thumbprint(at.operator.key.public), at.operator.now())
+    except UnknownKey as bad:
+        raise LogUnavailable("this vault's signing key is not valid now") from bad
+
+
 @dataclass(frozen=True)
 class Call:
     """One authenticated request."""
@@ -115,7 +125,9 @@ class Call:
         """Return what the work returned, committed, under the directory in force."""
 
         def ruled(tx: Transaction) -> T:
-            done = work(tx, _now(tx, self.service.operator))
+            at = _now(tx, self.service.operator)
+            _check_key(at)
+            done = work(tx, at)
             faults.point("request-before-commit")
             return done
 

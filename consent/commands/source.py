@@ -242,3 +242,22 @@ def unlink(folder: Where, customer: Customer, json_out: JsonOut = False) -> None
     with opened(folder) as (source, _):
         source.unlink(customer)
     tell(json_out, {"customer": customer, "state": "ending"}, f"{customer}: the link has ended")
+
+
+@source_app.command()
+@spoken
+def restored(folder: Where, json_out: JsonOut = False) -> None:
+    """Say that these books came from a backup: every link that goes on is stopped.
+
+    A close sent since the backup must never be made again under its mask, so these customers link
+    anew; their records up to now stay with them.
+
+    Example: carbonvault source restored ./source
+    """
+    with opened(folder) as (source, _):
+        customers = source.restored()
+    tell(
+        json_out,
+        {"link_anew": [*customers]},
+        f"{len(customers)} links are stopped; these customers link anew: {', '.join(customers)}",
+    )

@@ -156,12 +156,24 @@ class TestAccepting:
             with pytest.raises(BadDirectory, match="organisation"):
                 accept(with_party(following(FIRST, version=version), moved))
 
-    def test_new_and_withdrawn_parties_are_taken(self) -> None:
-        fewer = tuple(e for e in listing().entries if e.id != "bank.example")
-        second = accept(following(FIRST, entries=fewer))
-        with pytest.raises(NotFound):
-            second.party("bank.example")
-        assert accept(following(second), second).party("bank.example")
+    def test_a_new_party_is_taken_and_none_leaves(self) -> None:
+        new = party("bank.example").model_copy(
+            update={"id": "new.example", "org": "new.example", "sig": (), "hpke": ()}
+        )
+        second = accept(with_party(following(FIRST), new))
+        assert second.party("new.example")
+        with pytest.raises(BadDirectory, match="left"):
+            accept(following(second), second)
+
+    def test_a_key_ends_by_its_until_and_never_leaves(self) -> None:
+        bank = party("bank.example")
+        (key,) = bank.sig
+        ended = bank.model_copy(update={"sig": (key.model_copy(update={"until": NOW}),)})
+        second = accept(with_party(following(FIRST), ended))
+        with pytest.raises(UnknownKey):
+            second.signer(thumbprint(key.pk), "platform", NOW)
+        with pytest.raises(BadDirectory, match="key"):
+            accept(with_party(following(FIRST), bank.model_copy(update={"sig": ()})))
 
     def test_changed_zone_or_vault_is_refused(self) -> None:
         with pytest.raises(BadDirectory, match="zone"):

@@ -43,7 +43,7 @@ def test_slugs_and_sentences_are_unique() -> None:
 def test_error_has_a_sentence_of_its_own_in_both_languages(kind: type[VaultError]) -> None:
     assert {"slug", "en", "zh"} <= set(vars(kind))
     assert re.fullmatch(r"[A-Z][ -~]+\.", kind("x").sentence("en"))
-    assert re.fullmatch(r"[\u4e00-\u9fff，；、“”]+。", kind("x").sentence("zh-CN"))
+    assert re.fullmatch(r"[\u4e00-\u9fff，。；、“”]+。", kind("x").sentence("zh-CN"))
 
 
 def test_every_class_is_drawn_in_the_tree_of_the_docstring() -> None:

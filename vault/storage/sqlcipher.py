@@ -2,7 +2,7 @@
 
 Every page is encrypted under a raw 32-byte key; the journal is a WAL with synchronous=FULL, so a
 commit that returned is on the disk; deleted rows are overwritten in their pages (secure_delete).
-Older frames of the WAL hold them until it is emptied: scrub does that, and so does opening the file.
+Older frames of the WAL hold them until it is emptied, by scrub or when the file is opened.
 """
 
 from __future__ import annotations

@@ -226,6 +226,57 @@ def test_sqlcipher_4_is_linked_and_keeps_temporary_tables_in_memory(file: SqlCip
     assert {"TEMP_STORE=2"} <= {option.name for option in options}
 
 
+def wal_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def test_scrub_empties_the_write_ahead_log_and_keeps_the_rows(file: SqlCipher, path: Path) -> None:
+    file.write(add(1, "kept"))
+    assert wal_of(path).stat().st_size > 0
+    assert file.scrub()
+    assert wal_of(path).stat().st_size == 0
+    assert file.read(count) == 1
+    file.write(add(2))
+    assert file.read(count) == 2
+
+
+def test_scrub_waits_for_no_reader_of_an_older_snapshot_and_says_so(
+    file: SqlCipher, path: Path
+) -> None:
+    file.write(add(1))
+
+    def work(tx: Transaction) -> tuple[int, bool, int]:
+        before = count(tx)
+        file.write(add(2))
+        return before, file.scrub(), count(tx)
+
+    assert file.read(work) == (1, False, 1)
+    assert wal_of(path).stat().st_size > 0
+    assert file.scrub()
+    assert wal_of(path).stat().st_size == 0
+    assert file.read(count) == 2
+
+
+def test_opening_empties_what_a_killed_process_left(path: Path, tmp_path: Path) -> None:
+    running = SqlCipher(path, KEY, SCHEMAS)
+    running.write(add(1))
+    copy = tmp_path / "killed" / path.name
+    copy.parent.mkdir()
+    for old, new in ((path, copy), (wal_of(path), wal_of(copy))):
+        new.write_bytes(old.read_bytes())
+    running.close()
+    opened = SqlCipher(copy, KEY, SCHEMAS)
+    assert wal_of(copy).stat().st_size == 0
+    assert opened.read(count) == 1
+    opened.close()
+
+
+def test_database_in_memory_has_nothing_to_scrub(database: SqlCipher) -> None:
+    database.write(add(1))
+    assert database.scrub()
+    assert database.read(count) == 1
+
+
 def test_reader_cannot_write(file: SqlCipher) -> None:
     with pytest.raises(BadDatabase, match="OperationalError"):
         file.read(add(1))
@@ -277,6 +328,13 @@ def test_closed_database_refuses_instead_of_waiting(path: Path) -> None:
         for ask in (database.write, database.read):
             with ThreadPoolExecutor(1) as pool, pytest.raises(BadDatabase, match="closed"):
                 pool.submit(ask, count).result(timeout=10)
+
+
+def test_closed_database_is_not_scrubbed(path: Path) -> None:
+    opened = SqlCipher(path, KEY, SCHEMAS)
+    opened.close()
+    with pytest.raises(BadDatabase, match="closed"):
+        opened.scrub()
 
 
 def test_closing_twice_is_closing_once(database: SqlCipher) -> None:
