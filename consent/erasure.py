@@ -67,6 +67,7 @@ def begin(tx: Transaction, operator: Operator, caller: str, text: str) -> bytes:
     for table in _OF_ACCOUNT:
         _delete(tx, table, "account = ?", caller)
     tx.run("INSERT INTO erasures (account, erase) VALUES (?, ?)", caller, name)
+    tx.run("INSERT INTO erased_accounts (account) VALUES (?)", caller)
     return name
 
 
@@ -101,10 +102,8 @@ def finish(tx: Transaction, operator: Operator, begun: Begun) -> bytes | None:
     mine = tx.one(Begun, "SELECT account, erase FROM erasures WHERE account = ?", begun.account)
     if mine is None or journal.waiting(tx, begun.account):
         return None
-    # The account may have been made anew since: what came after the erase is not of it.
-    last = journal.entry_of(tx, begun.erase).id
-    entries = [e for e in journal.entries_of(tx, begun.account) if e.id < last]
-    tx.run("DELETE FROM journal WHERE account = ? AND id < ?", begun.account, last)
+    entries = journal.entries_of(tx, begun.account)
+    _delete(tx, "journal", "account = ?", begun.account)
     _delete(tx, "erasures", "account = ?", begun.account)
     indexes = tuple(entry.position for entry in entries if entry.position is not None)
     text = Erased(iat=operator.now(), erase=begun.erase, indexes=indexes).signed(operator.key)

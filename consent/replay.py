@@ -29,7 +29,6 @@ from consent.messages import (
     Revoke,
     Token,
 )
-from consent.notices import check_notice
 from consent.replay_links import Entry, LinkReplay
 from consent.shown import combine, hash_closes
 from consent.templates import check_grant
@@ -212,7 +211,6 @@ class Replay(LinkReplay):
         if grant.pk != bound.pk or grant.grant in self._grants:
             raise BadShape("the grant names another key, or its id stands before")
         check_grant(grant, self.directory, entry.at)
-        check_notice(grant, self.directory, grant.notice.sha256, grant.notice.locale)
         if grant.until <= entry.at:
             raise BadShape("the grant's until had passed")
         if grant.replaces is not None:

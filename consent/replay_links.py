@@ -19,7 +19,7 @@ from vault.directory import (
 from vault.encoding import Envelope, text_hash, thumbprint
 from vault.errors import BadDirectory, BadShape
 from vault.messages import AbsentMonth, Account, Attach, Close, Reject, Unlink
-from vault.months import Month, close_slot
+from vault.months import Month, add_months, close_slot
 
 LinkMonth = tuple[bytes, Month]
 
@@ -61,6 +61,7 @@ class LinkReplay:
         self._signer, self._at = auditor, 0
         self._held: Directory | None = None
         self._accounts: dict[str, bytes] = {}
+        self._gone: set[str] = set()
         self._links: dict[bytes, Linked] = {}
         self._links_of: defaultdict[str, list[Linked]] = defaultdict(list)
         self._closes: dict[LinkMonth, tuple[str, Close]] = {}
@@ -100,6 +101,8 @@ class LinkReplay:
             raise BadShape(f"an account of {message.vault}")
         if entry.envelope.kid in self._accounts:
             raise BadShape("this account stands in the log twice")
+        if entry.envelope.kid in self._gone:
+            raise BadShape("this account was erased before")
         self._accounts[entry.envelope.kid] = public
         return entry.envelope.kid
 
@@ -116,6 +119,9 @@ class LinkReplay:
         link = check_link(message.receipt, self.directory, entry.at)
         if link.link != message.link or link.link in self._links:
             raise BadShape("the link is another's, or attached already")
+        running = self.directory.month_at(entry.at)
+        if link.begins not in (add_months(running, -1), running):
+            raise BadShape(f"a link of {link.begins} is attached in {running}")
         linked = Linked(account, link.source, link.begins)
         self._links[link.link] = linked
         self._links_of[account].append(linked)
@@ -183,5 +189,6 @@ class LinkReplay:
 
     def _end_account(self, account: str, at: int) -> None:
         self._accounts.pop(account, None)
+        self._gone.add(account)
         for linked in self._links_of.pop(account, ()):
             linked.end(self.directory.month_at(at))

@@ -48,7 +48,7 @@ def create(tx: Transaction, operator: Operator, caller: str, text: str) -> bytes
 
     Raises:
         BadJws, BadType, BadShape, BadPoint: the message is not this key's for this vault.
-        DifferentBytes: the account was made with another text.
+        DifferentBytes: the account was made with another text, or erased.
     """
     envelope = read_envelope(text, Account.typ)
     envelope.verify_introduced()
@@ -59,6 +59,8 @@ def create(tx: Transaction, operator: Operator, caller: str, text: str) -> bytes
         raise BadShape(f"the message is for {message.vault}, this vault is {operator.vault}")
     if stored := journal.holds(tx, text):
         return stored
+    if tx.one(_Text, "SELECT account FROM erased_accounts WHERE account = ?", caller):
+        raise DifferentBytes("this account was erased; a new vault has new keys")
     added = tx.run(
         "INSERT INTO accounts (account, text) VALUES (?, ?) ON CONFLICT DO NOTHING", caller, text
     )

@@ -30,6 +30,7 @@ from vault.errors import (
     VaultError,
 )
 from vault.messages import AbsentMonth, Receipt
+from vault.months import parse_month
 from vault.wire import Wire, text_of
 
 if TYPE_CHECKING:
@@ -91,8 +92,11 @@ class Delivery:
         except NotFound:
             self._outbox.stop(link.link)
             raise
-        if text_of(body, "state") == "unlinked" and link.state == "attached":
+        if text_of(body, "state") == "unlinked":
             self._mark_ending(directory, link.link)
+            # Told to stop earlier, it stops earlier; nothing is written because of it.
+            if isinstance(ends := body.get("ends"), str):
+                self._outbox.mark_ending(link.link, parse_month(ends))
         closes = self._outbox.closes_of(link.link)
         for text in _texts(body, "absents"):
             self.take_absent(directory, link.link, text, closes)  # 1, 2

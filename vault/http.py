@@ -381,6 +381,7 @@ def get_link(link: str, call: CallIn) -> JSONResponse:
         row = links.source_link(tx, path_id(link), call.party(at, "source"))
         return {
             "state": row.state,
+            "ends": at.directory.month_at(row.ended) if row.ended is not None else None,
             "receipts": [c.receipt for c in closes.closes_of(tx, row.link)],
             "absents": [gone.text for gone in absents.absents_of(tx, row.link)],
             "rejects": [gone.text for gone in absents.rejects_of(tx, row.link)],

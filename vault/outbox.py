@@ -116,9 +116,13 @@ class Outbox:
         self.write(lambda tx: tx.run("UPDATE links SET state = 'attached' WHERE link = ?", link))
 
     def mark_ending(self, link: bytes, month: Month) -> None:
-        """Mark a link ending, its end noticed in this month; one that ends already stays so."""
-        sql = "UPDATE links SET state = 'ending', ends = ? WHERE link = ? AND state = 'attached'"
-        self.write(lambda tx: tx.run(sql, month, link))
+        """Mark a link ending: it ended in this month or before."""
+        sql = (
+            "UPDATE links SET state = 'ending',"
+            " ends = CASE WHEN ends IS NULL OR ends > ? THEN ? ELSE ends END"
+            " WHERE link = ? AND state IN ('attached', 'ending')"
+        )
+        self.write(lambda tx: tx.run(sql, month, month, link))
 
     def add_evidence(self, link: bytes, text: str, receipt: str) -> None:
         """Keep two texts of the vault that contradict each other."""

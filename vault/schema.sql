@@ -5,6 +5,10 @@ CREATE TABLE accounts (
     text    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE erased_accounts (      -- an erased key is final: its texts cannot be logged once more
+    account TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE wraps (
     wrap    BLOB NOT NULL PRIMARY KEY,
     account TEXT NOT NULL REFERENCES accounts,
