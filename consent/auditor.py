@@ -26,6 +26,7 @@ from vault.errors import BadProof, BadShape
 from vault.messages import Listing, parse_hex
 from vault.wire import Wire, objects_of, text_of
 
+DOWNLOADS = 5
 Progress = Callable[[int, int], None]
 
 
@@ -122,11 +123,9 @@ class Auditor:
         Raises:
             BadProof: there is no checkpoint of the pinned log, so there is nothing to judge.
         """
-        signed = self._wire.raw("/log/checkpoint").decode("utf-8", "replace")
-        head = self._open(signed)  # 1
+        signed, head, texts = self._download()  # 1
         leaves = self._leaves(head.size)
         findings = check_root(head, leaves) + check_extends(self._last, head, leaves)  # 2
-        texts = self._texts(head.size)
         replay = Replay(self._policy.auditor, self._seen)
         for index, leaf in enumerate(leaves):
             served = texts.get(index)
@@ -149,6 +148,22 @@ class Auditor:
             replay.owners,
             replay.self_audited,
         )
+
+    def _download(self) -> tuple[str, Checkpoint, dict[int, Served]]:
+        """Return a checkpoint, as signed and opened, and the texts that it covers.
+
+        A text may go while they are fetched: an erasure. What covers it is then further on, so
+        that the newer checkpoint is taken; a log that grows all the while is judged as it stands.
+        """
+        for _ in range(DOWNLOADS):
+            signed = self._wire.raw("/log/checkpoint").decode("utf-8", "replace")
+            head = self._open(signed)
+            texts = self._texts(head.size)
+            if len(texts.keys() & set(range(head.size))) == head.size:
+                break
+            if self._wire.raw("/log/checkpoint").decode("utf-8", "replace") == signed:
+                break
+        return signed, head, texts
 
     def _open(self, signed: str) -> Checkpoint:
         try:

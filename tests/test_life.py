@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from consent.auditor import Served
 from consent.demo.cast import BANK, CITY
 from consent.holder import recover
 from consent.messages import Erased
@@ -360,3 +361,20 @@ def test_a_month_is_not_closed_before_the_one_before_it_is_settled(world: World)
     world.move(MAR, day=1, hour=0)
     world.sources[EAST].close(FEB)  # January is absent by the vault's word: its sums go here
     assert grams(world, ann, EAST, FEB) == 243
+
+
+def test_an_erasure_while_the_auditor_downloads_is_no_finding(world: World) -> None:
+    ann = world.person("ann", EAST)
+    world.allow(ann, CITY)
+    auditor = world.auditor()
+    texts, erased = auditor._texts, []
+
+    def meanwhile(size: int) -> dict[int, Served]:
+        if not erased:
+            erased.append(ann.holder.erase())
+        return texts(size)
+
+    auditor._texts = meanwhile  # type: ignore[method-assign]
+    report = auditor.audit()
+    assert report.findings == []
+    assert report.counts["erased"] == 1

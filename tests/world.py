@@ -76,7 +76,9 @@ class World(Company):
         self.time = month_begins(JAN, DEFAULT_ZONE) + 8 * 3600
         path = place.database if folder else None
         self.database = SqlCipher(path, place.database_key, schemas())
-        self.app = make_app(place, self.database, lambda: self.time, wall_clock)
+        self.app = make_app(
+            place, self.database, lambda: self.time, wall_clock, random=Seeded(seed + b"vault")
+        )
         self.client = TestClient(self.app, base_url=URL)
         super().__init__(place, auditor, JAN, self.client, lambda: self.time, random, folder)
         self.sources: dict[str, Source] = {}

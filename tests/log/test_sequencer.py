@@ -135,6 +135,9 @@ class Failing:
     def read(self, work: Callable[[Transaction], T]) -> T:
         return self.inner.read(work)
 
+    def scrub(self) -> bool:
+        return self.inner.scrub()
+
     def close(self) -> None:
         self.inner.close()
 
