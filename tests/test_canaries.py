@@ -11,10 +11,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import product
@@ -27,20 +26,23 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from sqlcipher3 import dbapi2
 
+from consent import erasure
 from consent.app import schemas
 from consent.demo.cast import AUDITOR, BANK, CITY
 from consent.messages import Grant
 from consent.records import open_link
-from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World
+from tests.attacks import forge_close
+from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World, terms
 from vault.crypto.keys import account_key, stream_key
 from vault.crypto.meter import hide, masks_of
 from vault.encoding import b64u, read_envelope, thumbprint, unb64u
 from vault.errors import DifferentBytes, Revoked
-from vault.messages import Close
+from vault.messages import Close, Erase
 from vault.methodology.quantify import Act
 from vault.methodology.release import load_release
 from vault.months import Category, Grams
 from vault.source import Booking
+from vault.storage.sqlcipher import SqlCipher
 
 # What is planted
 
@@ -249,20 +251,60 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         answers = recorded(world)
         ann = world.person("ann", EAST, WEST)
         ann.holder.add_code()
+        others = come(world)
         canaries = book(world, ann)
         grants = [world.allow(ann, BANK), world.allow(ann, CITY)]
         totals = close_by_hand(world, ann)
         world.move(APR)
         check_totals(world, grants, totals)
         canaries.numbers += [*TOTALS, *totals]
-        sign_twice(world)
+        sign_twice(world, ann)
         sealed = sealed_bytes(world)
         ann.holder.stop(grants[1])
         with pytest.raises(Revoked):
             world.platform(CITY).total(grants[1].grant, (JAN,))
         ann.holder.refresh()
+        end(world, ann, grants[0], others)
         world.auditor().audit()
+        leave_begun(world, others)
         yield Planted(world, ann, canaries, answers, drawn, sealed)
+
+
+@dataclass
+class Others:
+    """Who ends things: bob leaves, cem's source is asleep and wrong, dan's leaving is not done."""
+
+    bob: Person
+    cem: Person
+    dan: Person
+
+
+def come(world: World) -> Others:
+    """Let the others come in the first month; the second source loses cem's link at once."""
+    others = Others(world.person("bob", EAST), world.person("cem", WEST), world.person("dan"))
+    others.bob.holder.add_code()
+    world.allow(others.bob, CITY)
+    world.sources[WEST]._outbox.stop(others.cem.links[WEST])
+    return others
+
+
+def end(world: World, ann: Person, paused: Grant, others: Others) -> None:
+    """Play in April all that ends: a reject, an unlink, a pause, a short code, an erasure."""
+    cem = others.cem
+    cem.holder.reject(cem.links[WEST], forge_close(world, cem, MAR))
+    cem.holder.unlink(cem.links[WEST])
+    ann.holder.pause(paused)
+    ann.holder.show_device_code()
+    others.bob.holder.erase()
+
+
+def leave_begun(world: World, others: Others) -> None:
+    """Let the vault stop between the two halves of an erasure."""
+    key = account_key(others.dan.root)
+    text = Erase(iat=world.time, pk=key.public).signed(key)
+    operator = world.app.state.service.operator
+    world.database.write(lambda tx: erasure.begin(tx, operator, others.dan.holder.account, text))
+    world.app.state.log.sequence()
 
 
 def keep_drawn(world: World) -> list[bytes]:
@@ -344,10 +386,11 @@ def check_totals(world: World, grants: list[Grant], totals: list[int]) -> None:
         assert world.platform(CITY).total(grants[1].grant, (month,)).grams == grams
 
 
-def sign_twice(world: World) -> None:
+def sign_twice(world: World, ann: Person) -> None:
     """Let a source sign a second close, so that the table of evidence is not empty either."""
     actor = world.cast.actors[EAST]
-    close = Close.opened(read_envelope(world.sources[EAST].closes()[-1].text, Close.typ))
+    books = [book for book in world.sources[EAST].closes() if book.link == ann.links[EAST]]
+    close = Close.opened(read_envelope(books[-1].text, Close.typ))
     second = close.model_copy(update={"iat": 1}).signed(actor.key)
     with pytest.raises(DifferentBytes):
         world.wire(actor.key).post("/v1/closes", second)
@@ -496,23 +539,98 @@ def test_no_answer_of_the_vault_shows_a_canary(planted: Planted, who: str) -> No
     assert search(planted.canaries, answers) == set()
 
 
-def test_sealed_bytes_of_a_stopped_grant_are_on_no_page_after_a_checkpoint(
-    planted: Planted, tmp_path: Path
-) -> None:
-    """Property 9: T7. The control are the WAL's older frames, which hold them until then."""
-    for file in planted.database.parent.glob("vault.db*"):
-        shutil.copyfile(file, tmp_path / file.name)
-    assert len(planted.before_stop) == 3
-    pages = b"".join(decrypted_pages(tmp_path / "vault.db", planted.key))
-    assert all(sealed in pages for sealed in planted.before_stop)
-    connection = dbapi2.connect(str(tmp_path / "vault.db"))
-    connection.execute(f"PRAGMA key = \"x'{planted.key.hex()}'\"")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
-    pages = b"".join(decrypted_pages(tmp_path / "vault.db", planted.key))
+def test_sealed_bytes_of_a_stopped_grant_are_on_no_page(planted: Planted) -> None:
+    """Property 9, T7: three of ann's, three of bob's; the control is a vault without a scrub."""
+    assert len(planted.before_stop) == 6
+    pages = b"".join(decrypted_pages(planted.database, planted.key))
     assert planted.ann.holder.account.encode() in pages
     assert not any(sealed in pages for sealed in planted.before_stop)
-    assert search(planted.canaries, [pages]) == set()
+
+
+def stop(world: World, ann: Person, grant: Grant) -> None:
+    ann.holder.stop(grant)
+
+
+def replace_it(world: World, ann: Person, grant: Grant) -> None:
+    ann.holder.allow(terms(CITY, data_life_days=30), "en", replaces=grant)
+
+
+def leave(world: World, ann: Person, grant: Grant) -> None:
+    ann.holder.erase()
+
+
+@pytest.mark.parametrize("ends", [stop, replace_it, leave])
+def test_what_an_end_deletes_is_on_no_page_when_it_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: Callable[[World, Person, Grant], None]
+) -> None:
+    """T7, T38: the control is a vault that does not scrub: older frames of the WAL hold it."""
+    left = {}
+    for scrubs in (False, True):
+        folder = tmp_path / str(scrubs)
+        folder.mkdir()
+        with monkeypatch.context() as patch, World(folder) as world:
+            ann = world.person("ann", EAST)
+            grant = world.allow(ann, CITY)
+            gone = sealed_bytes(world)
+            assert len(gone) == 3
+            if not scrubs:
+                patch.setattr(SqlCipher, "scrub", lambda _: True)
+            ends(world, ann, grant)
+            assert not [sealed for sealed in sealed_bytes(world) if sealed]
+            key = world.place.database_key.value
+            pages = b"".join(decrypted_pages(world.place.database, key))
+            left[scrubs] = [sealed in pages for sealed in gone]
+    assert left == {False: [True] * 3, True: [False] * 3}
+
+
+def test_what_was_erased_is_on_no_page(tmp_path: Path) -> None:
+    """T38: texts of batches, closes, wraps and the log; the control is what stood there before."""
+    with World(tmp_path) as world:
+        ann, bob = world.person("ann", EAST), world.person("bob", EAST)
+        for person in (ann, bob):
+            person.holder.add_code()
+            world.allow(person, CITY)
+            world.ride(person, EAST, 5_000)
+        world.close_month(JAN)
+        before = texts_of(world, ann)
+        assert len(before) > 8
+        pages = b"".join(decrypted_pages(world.place.database, world.place.database_key.value))
+        assert [kind for kind, text in before.items() if text not in pages] == []
+        kept = texts_of(world, bob)
+        ann.holder.erase()
+        pages = b"".join(decrypted_pages(world.place.database, world.place.database_key.value))
+        assert [kind for kind, text in before.items() if text in pages] == []
+        assert [kind for kind, text in kept.items() if text not in pages] == []
+
+
+def texts_of(world: World, person: Person) -> dict[str, bytes]:
+    """Return a piece of everything that the vault keeps of a person, short enough for one page."""
+    link, account = person.links[EAST], person.holder.account
+    wanted = {
+        "batches": ("SELECT text FROM batches WHERE link = ?", link),
+        "closes": ("SELECT text FROM closes WHERE link = ?", link),
+        "wraps": ("SELECT blob FROM wraps WHERE account = ?", account),
+        "states": ("SELECT blob FROM states WHERE account = ?", account),
+        "links": ("SELECT text FROM links WHERE account = ?", account),
+        "grants": ("SELECT text FROM grants WHERE account = ?", account),
+        "windows": ("SELECT token FROM windows WHERE account = ?", account),
+        "journal": ("SELECT text FROM journal WHERE account = ?", account),
+        "salts": ("SELECT salt FROM journal WHERE account = ?", account),
+    }
+    connection = dbapi2.connect(str(world.place.database))
+    connection.execute(f"PRAGMA key = \"x'{world.place.database_key.value.hex()}'\"")
+    found = {
+        f"{name} {number}": piece(as_bytes(row[0]))
+        for name, (sql, value) in wanted.items()
+        for number, row in enumerate(connection.execute(sql, (value,)).fetchall())
+    }
+    connection.close()
+    return found
+
+
+def piece(raw: bytes) -> bytes:
+    """Return 16 bytes from the end: a signature, a ciphertext, a salt; a row begins on its page."""
+    return raw[-32:-16] if len(raw) > 32 else raw
 
 
 # Property 3: two worlds
@@ -522,13 +640,15 @@ def quarter(folder: Path, metres: int) -> dict[str, list[object]]:
     """Play a quarter with so many metres a ride; return the vault's values, column by column."""
     folder.mkdir()
     with World(folder) as world:
-        ann = world.person("ann", EAST, WEST)
+        ann, others = world.person("ann", EAST, WEST), come(world)
         bank, city = world.allow(ann, BANK), world.allow(ann, CITY)
         for month in (JAN, FEB, MAR):
             world.ride(ann, EAST, metres, metres * 3)
             world.close_month(month)
         assert world.platform(BANK).total(bank.grant, (JAN, FEB, MAR)).grams > 0
         assert world.platform(CITY).total(city.grant, (JAN,)).grams > 0
+        end(world, ann, bank, others)
+        leave_begun(world, others)
         columns = every_column(world.place.database, world.place.database_key.value)
     parts: dict[str, list[object]] = {}
     for (table, column), rows in columns.items():
@@ -577,7 +697,7 @@ def sizes(values: list[object]) -> list[int]:
 
 SEALED_AND_HASHED = {
     *("batches.text sealed", "tokens.sealed", "directories.text knet", "journal.text knet"),
-    *("journal.salt", "log_tile.data", "log_head.root", "log_head.checkpoint"),
+    *("windows.token sealed", "log_tile.data", "log_head.root", "log_head.checkpoint"),
     # What follows are hashes, and a link's text with the hash of its code.
     *("batches.hash", "batches.receipt of", "closes.hash", "closes.receipt of", "journal.hash"),
     *("closes.text batches", "journal.text batches", "journal.text closes", "journal.text token"),

@@ -367,7 +367,8 @@ def test_an_erasure_while_the_auditor_downloads_is_no_finding(world: World) -> N
     ann = world.person("ann", EAST)
     world.allow(ann, CITY)
     auditor = world.auditor()
-    texts, erased = auditor._texts, []
+    texts = auditor._texts
+    erased: list[Erased] = []
 
     def meanwhile(size: int) -> dict[int, Served]:
         if not erased:

@@ -34,14 +34,22 @@ from vault.encoding import Envelope, compact_json, read_envelope, text_hash
 from vault.errors import (
     BadCode,
     Conflict,
-    DifferentBytes,
     NotFound,
+    Relink,
     TooEarly,
-    TooLate,
     Unreachable,
     VaultError,
 )
-from vault.messages import Batch, Close, LinkCode, LogEntry, Receipt, ReleaseEntry, link_info
+from vault.messages import (
+    AbsentMonth,
+    Batch,
+    Close,
+    LinkCode,
+    LogEntry,
+    Receipt,
+    ReleaseEntry,
+    link_info,
+)
 from vault.methodology.quantify import Act
 from vault.methodology.release import load_release
 from vault.months import DEFAULT_ZONE, Category, Grams, Month, add_months, close_slot, month_begins
@@ -87,13 +95,14 @@ class HostileVault:
     moods: list[str] = field(default_factory=list)
     usual: str = "take"
     shift: int = 0
+    truthful: bool = False
 
     def client(self) -> httpx2.Client:
         return httpx2.Client(transport=httpx2.MockTransport(self.answer))
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "GET":
-            return httpx2.Response(200, json={"state": "attached", "receipts": []})
+            return self.word(bytes.fromhex(request.url.path.rpartition("/")[2]))
         text = request.content.decode("ascii")
         slot = slot_of(read_envelope(text, BATCH, CLOSE))
         self.seen.setdefault(slot, []).append(text)
@@ -103,6 +112,8 @@ class HostileVault:
             found = self.take(slot, text)
         else:
             found = REFUSALS.get(mood) or problem(503, "log-unavailable", "not now")
+        if mood == "absent":
+            found = self.absent(slot)
         if mood.startswith("lose"):
             raise httpx2.ReadTimeout("lost")
         if mood.startswith("die"):
@@ -123,6 +134,21 @@ class HostileVault:
                 return REFUSALS["too late"]
         self.store[slot] = text
         return httpx2.Response(200, json={"receipt": self.receipt(text)})
+
+    def word(self, link: bytes) -> httpx2.Response:
+        """Say what stands here about a link; unless told otherwise, hide every receipt."""
+        stored = [t for (kind, n, _), t in self.store.items() if (kind, n) == (CLOSE, link)]
+        receipts = [self.receipt(text) for text in stored if self.truthful]
+        body = {"state": "attached", "receipts": receipts, "absents": [], "rejects": []}
+        return httpx2.Response(200, json=body)
+
+    def absent(self, slot: Slot) -> httpx2.Response:
+        """Say with a signature that a close came too late; a batch never does."""
+        if slot[0] == BATCH:
+            return REFUSALS["too late"]
+        word = AbsentMonth(iat=self.now(), link=slot[1], month=Month(slot[2])).signed(self.key)
+        body = {"type": "absent", "detail": "too late", "statement": word}
+        return httpx2.Response(422, json=body)
 
     def receipt(self, text: str) -> str:
         return Receipt(iat=self.now(), of=text_hash(text), taken=()).signed(self.key)
@@ -169,7 +195,7 @@ REFUSALS = {
 }
 MOODS = [
     *("take", "lose the request", "lose the answer", "die before", "die after", "wrong receipt"),
-    *("busy", *REFUSALS),
+    *("busy", "absent", *REFUSALS),
 ]
 
 
@@ -217,7 +243,8 @@ class Bench:
         key = SigningKey(self.random(32))
         auditor = SigningKey(self.random(32))
         self.cast: Cast = make_cast(key.public, auditor, self.random)
-        self.directory = self._directory(auditor)
+        self._auditor = auditor
+        self.directory = self._directory()
         self.vault = HostileVault(key, lambda: self.time)
         self.fuse: int | None = None
         self.rides = 0
@@ -233,7 +260,7 @@ class Bench:
         self.outbox.close()
         self._client.close()
 
-    def _directory(self, auditor: SigningKey) -> Directory:
+    def _directory(self) -> Directory:
         entry = ReleaseEntry(id=RELEASE.id, sha256=RELEASE.sha256, begins=JAN)
         log = LogEntry(origin="vault.test/log", vkey="", witnesses=(), quorum=0)
         edition = Edition(
@@ -245,7 +272,13 @@ class Bench:
             releases=(entry,),
             years=(2026,),
         )
-        return read_directory(compose(self.cast, edition).signed(auditor), auditor.public)
+        text = compose(self.cast, edition).signed(self._auditor)
+        return read_directory(text, self._auditor.public)
+
+    def go(self, time: int) -> None:
+        """Move the source's clock; it goes by the directory of that time."""
+        self.time = time
+        self.directory = self.source.directory = self._directory()
 
     def wire(self) -> Wire:
         return Wire(URL, self.cast.actors[EAST].key, self._client, self.random)
@@ -306,6 +339,12 @@ class Bench:
         """Let the customer's holder start a link, a new one unless it is named; return its id."""
         link = link or self.random(16)
         nonce = self.source.offer(customer)
+        self.source.accept(customer, nonce, self.link_code(nonce, link))
+        self.source.check_attached()
+        return link
+
+    def link_code(self, nonce: bytes, link: bytes) -> bytes:
+        """Return the holder's link code for an open start."""
         wanted = LinkCode(
             link=link,
             k=stream_key(ROOT, link).value,
@@ -314,10 +353,7 @@ class Bench:
             nonce=nonce,
         )
         public = self.cast.actors[EAST].opening.public
-        code = seal(public, compact_json(wanted.plain()), link_info(EAST))
-        self.source.accept(customer, nonce, code)
-        self.source.check_attached()
-        return link
+        return seal(public, compact_json(wanted.plain()), link_info(EAST))
 
     # What a schedule is made of
 
@@ -342,10 +378,10 @@ class Bench:
         self.source.flush()
 
     def next_month(self) -> None:
-        self.time = month_begins(add_months(self.running, 1), DEFAULT_ZONE) + 86_400
+        self.go(month_begins(add_months(self.running, 1), DEFAULT_ZONE) + 86_400)
 
     def next_days(self) -> None:
-        self.time += 9 * 86_400
+        self.go(self.time + 9 * 86_400)
 
     def die_composing(self) -> None:
         self.fuse = 5
@@ -446,13 +482,18 @@ def test_conflict_ends_the_link_and_nothing_is_closed_on_it_again(bench: Bench) 
     link = bench.link("ann")
     bench.ride()
     bench.vault.moods = ["conflict"]
-    with pytest.raises(DifferentBytes):
+    with pytest.raises(Relink):
         bench.batch()
     with pytest.raises(NotFound):
         bench.source.link_of("ann")
+    book = bench.outbox.link(link)
+    assert book is not None
+    assert (book.state, book.k) == ("stopped", b"")
+    fresh = bench.link("ann")
     bench.next_month()
     bench.close()
     assert not [slot for slot in bench.vault.seen if slot[:2] == (CLOSE, link)]
+    assert [slot for slot in bench.vault.seen if slot[:2] == (CLOSE, fresh)]  # the way on
 
 
 # Property 5, and 13 with it
@@ -489,8 +530,8 @@ def test_any_schedule_has_one_byte_string_per_seq_and_per_month(schedule: Schedu
         assert bench.vault.early() == []
 
 
-def test_schedules_would_find_a_source_that_forgets(bench: Bench) -> None:
-    """Property 5, control: books put back from yesterday write seq 0 and the month anew."""
+def put_back(bench: Bench) -> None:
+    """Let a month be sent, and put the books of before it in the place of these."""
     bench.link("ann")
     bench.link("bob")
     yesterday = bench.copy_books()
@@ -498,13 +539,72 @@ def test_schedules_would_find_a_source_that_forgets(bench: Bench) -> None:
     for name in ("ride", "ride", "batch", "next_month", "close"):
         bench.step(name, ["lose the answer"] * 9 if name == "close" else [])
     bench.restore(yesterday)
-    bench.time = month_begins(JAN, DEFAULT_ZONE) + 6 * 86_400
-    bench.vault.store = {}
+    bench.vault.moods = []
+
+
+def write_it_anew(bench: Bench) -> None:
+    """Let the source do the month once more, with other acts."""
+    bench.go(month_begins(JAN, DEFAULT_ZONE) + 6 * 86_400)
     for name in ("ride", "batch", "next_month", "close"):
         bench.step(name, [])
+
+
+def test_schedules_would_find_a_source_that_forgets(bench: Bench) -> None:
+    """Property 5, control: books put back from yesterday write seq 0 and the month anew."""
+    put_back(bench)
+    bench.vault.store = {}
+    write_it_anew(bench)
     kinds = {kind for kind, _, _ in bench.vault.doubles()}
     assert kinds == {BATCH, CLOSE}
     assert bench.vault.learned()
+
+
+def test_books_that_are_declared_restored_write_no_month_anew(bench: Bench) -> None:
+    """T42: the same books, declared; the control above is the vault that hides its receipts."""
+    put_back(bench)
+    bench.vault.store = {}
+    assert bench.source.restored() == ["ann", "bob"]
+    assert {book.k for book in bench.outbox.links("stopped")} == {b""}
+    write_it_anew(bench)
+    assert (bench.vault.doubles(), bench.vault.learned()) == ([], [])
+    assert bench.source.restored() == []
+    fresh = bench.link("ann")
+    for name in ("ride", "ride", "batch", "next_month", "close"):
+        bench.step(name, [])
+    assert bench.source.link_of("ann") == fresh
+    assert [slot for slot in bench.vault.seen if slot[:2] == (CLOSE, fresh)]
+    assert (bench.vault.doubles(), bench.vault.learned()) == ([], [])
+
+
+def test_books_of_a_truthful_vault_are_found_old_without_a_declaration(bench: Bench) -> None:
+    """T42: before the next close the vault's receipts are compared; the control hides them."""
+    put_back(bench)
+    bench.vault.truthful = True
+    bench.go(month_begins(FEB, DEFAULT_ZONE) + 86_400)
+    (sent,) = [link for kind, link, _ in bench.vault.seen if kind == CLOSE]  # ann's, or bob's
+    with pytest.raises(Relink):
+        bench.close()
+    assert [book.link for book in bench.outbox.links("stopped")] == [sent]
+    assert (bench.vault.doubles(), bench.vault.learned()) == ([], [])
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_start_that_stood_open_in_old_books_is_over(bench: Bench, declared: bool) -> None:
+    """T42: the same link code once more would give the same k; the control does not declare."""
+    nonce = bench.source.offer("ann")
+    code = bench.link_code(nonce, bytes(16))
+    yesterday = bench.copy_books()
+    bench.crash()
+    bench.source.accept("ann", nonce, code)
+    bench.restore(yesterday)
+    if declared:
+        assert bench.source.restored() == []
+        with pytest.raises(BadCode):
+            bench.source.accept("ann", nonce, code)
+    else:
+        bench.source.accept("ann", nonce, code)
+        (book,) = bench.outbox.links("answered")
+        assert book.k == stream_key(ROOT, bytes(16)).value
 
 
 def test_schedules_would_find_a_source_that_closes_by_the_vaults_clock(bench: Bench) -> None:
@@ -513,7 +613,7 @@ def test_schedules_would_find_a_source_that_closes_by_the_vaults_clock(bench: Be
     bench.vault.shift = FORTY_DAYS
     own = bench.time
     bench.vault.now = lambda: own
-    bench.time += bench.vault.shift
+    bench.go(bench.time + bench.vault.shift)
     bench.close()
     assert [slot[2] for slot in bench.vault.early()] == [JAN]
 
@@ -539,30 +639,61 @@ def texts_posted(world: World, path: str) -> list[str]:
     return texts
 
 
-@pytest.mark.parametrize(("days", "refusal"), [(40, TooLate), (-40, TooEarly)])
-def test_vaults_clock_only_accepts_or_refuses(
-    world: World, days: int, refusal: type[VaultError]
-) -> None:
-    """Property 13, T2: the real vault's clock is off; the source sends what it froze, in time."""
+def closing_february(world: World) -> Callable[[int], None]:
+    """Book a ride in February at the first source; return what sets the source's own clock."""
     ann = world.person("ann", EAST)
     world.close_month(JAN)
     world.ride(ann, EAST, 12_345)
     source = world.sources[EAST]
     source.send_batches()
-    own = world.time
-    source._now = lambda: own  # the source's clock is its own from here on
+
+    def set_own(time: int) -> None:
+        source._now = lambda: time
+
+    set_own(world.time)  # from here on the source's clock is its own
+    return set_own
+
+
+def test_vaults_clock_behind_only_refuses(world: World) -> None:
+    """Property 13, T2: the real vault's clock is 40 days late; what was frozen goes out again."""
+    set_own, source = closing_february(world), world.sources[EAST]
     texts = texts_posted(world, "/v1/closes")
-    world.time = own + FORTY_DAYS
-    with pytest.raises(TooEarly):
-        source.close(FEB)
-    assert texts == []
     own = month_begins(MAR, DEFAULT_ZONE) + 3 * 86_400
-    world.time = own + days * 86_400
-    with pytest.raises(refusal):
+    set_own(own)
+    world.time = own - FORTY_DAYS
+    with pytest.raises(TooEarly):
         source.close(FEB)
     world.time = own
     (closed,) = source.close(FEB)
     assert texts == [closed.text, closed.text]
+
+
+def test_vaults_clock_ahead_gets_no_early_close_and_delays_the_sums(world: World) -> None:
+    """Property 13, T2: it calls February absent; what was frozen for it is not written again."""
+    set_own, source = closing_february(world), world.sources[EAST]
+    texts = texts_posted(world, "/v1/closes")
+    world.time += FORTY_DAYS
+    with pytest.raises(TooEarly):
+        source.close(FEB)
+    assert texts == []
+    own = month_begins(MAR, DEFAULT_ZONE) + 3 * 86_400
+    set_own(own)
+    world.time = own - FORTY_DAYS
+    with pytest.raises(TooEarly):
+        source.close(FEB)
+    world.time = own + FORTY_DAYS
+    (lost,) = source.close(FEB)  # the vault's signed word is that it is absent
+    world.time = own
+    assert source.close(FEB) == [lost]
+    assert texts == [lost.text]
+    world.time += FORTY_DAYS
+    set_own(world.time)
+    world.publish()
+    source.directory = world.directory()
+    (kept,) = source.close(MAR)
+    assert texts == [lost.text, kept.text]
+    assert (json.loads(kept.grams), kept.month) == (json.loads(lost.grams), MAR)
+    assert json.loads(kept.grams)[3] == 12_345 * 487 // 10_000
 
 
 # Property 4
@@ -585,12 +716,13 @@ def test_no_mask_is_in_two_messages_also_after_a_relink(bench: Bench) -> None:
     for name in (*month, *month, *month, "ride", "ride"):
         bench.step(name, [])
     bench.step("batch", ["take", "gone"])
-    assert len(bench.outbox.links("stopped")) == 1
+    assert len(bench.outbox.links("ending")) == 1
     bench.relink()
+    links = bench.outbox.links("attached") + bench.outbox.links("ending")
+    assert len({link.link for link in links}) == len({link.k for link in links}) == 3
     for name in month:
         bench.step(name, [])
-    links = bench.outbox.links("attached") + bench.outbox.links("stopped")
-    assert len({link.link for link in links}) == len({link.k for link in links}) == 3
+    assert [link.k for link in bench.outbox.links("stopped")] == [b""]
     assert first in {link.link for link in links}
     masks = masks_sent(bench)
     sent = {text for slot, texts in bench.vault.seen.items() for text in texts if slot[0] == CLOSE}
