@@ -21,8 +21,8 @@ from consent import http as consent_http
 from consent.known import Known
 from consent.log.sequencer import Sequencer
 from consent.place import Place
+from vault import calls, register
 from vault import http as vault_http
-from vault import register
 from vault.dpop import Seen
 from vault.errors import BadPlace
 from vault.limits import Bucket
@@ -134,18 +134,18 @@ def make_app(
         redirect_slashes=False,  # there is no such route: so it says, in the one form of a 404
     )
     app.state.log = log
-    app.state.service = vault_http.Service(
+    app.state.service = calls.Service(
         database,
         operator,
         settings.url,
         log.prove,
-        vault_http.Rollover(database, operator),
+        calls.Rollover(database, operator),
         wall,
         Seen(wall()),
         Bucket(most=60, per_minute=60),
     )
     app.include_router(vault_http.router)
     app.include_router(consent_http.router)
-    vault_http.answer_problems(app)
+    calls.answer_problems(app)
     _open_to_pages(app)
     return app

@@ -15,8 +15,8 @@ from consent.log.sequencer import Sequencer
 from consent.messages import Ask, TokenPost
 from consent.templates import load_templates
 from vault import journal
+from vault.calls import Call, CallIn, First, Now, answer, path_id
 from vault.encoding import Json, b64u, text_hash
-from vault.http import Call, CallIn, First, Now, answer, path_id
 from vault.storage.database import Transaction
 
 AUDIT_PAGE = 500

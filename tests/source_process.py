@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.listing import DAY, NOW, OPENING, SIGNING, listing, signed
 from vault.books import LinkBook
+from vault.compose import Booking
 from vault.crypto.keys import OpeningKey, Secret
 from vault.directory import Directory
 from vault.messages import ReleaseEntry
@@ -23,7 +24,7 @@ from vault.methodology.quantify import Act
 from vault.methodology.release import load_release
 from vault.months import DEFAULT_ZONE, Month, add_months, month_at
 from vault.outbox import Outbox
-from vault.source import Booking, Identity, Source
+from vault.source import Identity, Source
 from vault.wire import Wire
 
 NAME = "bike.example"

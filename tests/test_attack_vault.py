@@ -35,6 +35,7 @@ from tests.attacks import (
     total,
 )
 from tests.world import EAST, FEB, JAN, MAR, TRAVEL, WEST, World, terms
+from vault.compose import Booking
 from vault.crypto.keys import OpeningKey, account_key, stream_key
 from vault.crypto.meter import hide, masks_of
 from vault.crypto.seal import seal
@@ -58,7 +59,6 @@ from vault.messages import (
 )
 from vault.methodology.quantify import Act
 from vault.months import DEFAULT_ZONE, Grams, Month, month_begins, months_from
-from vault.source import Booking
 from vault.tags import tag_of
 from vault.wire import objects_of, text_of
 

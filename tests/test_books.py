@@ -11,13 +11,14 @@ import pytest
 
 from consent.records import OwnLink
 from tests.world import EAST, FEB, JAN, MAR, WEST, Person, World
+from vault.compose import Booking
 from vault.encoding import read_envelope
 from vault.errors import FalseAbsent, Relink
 from vault.messages import AbsentMonth, Receipt
 from vault.methodology.quantify import Act
 from vault.months import DEFAULT_ZONE, month_begins
 from vault.outbox import Outbox
-from vault.source import Booking, Identity, Source
+from vault.source import Identity, Source
 from vault.storage.database import Transaction
 
 DEC_31 = month_begins(JAN, DEFAULT_ZONE) - 3600

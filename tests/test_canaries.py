@@ -33,6 +33,7 @@ from consent.messages import Grant
 from consent.records import open_link
 from tests.attacks import forge_close
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World, terms
+from vault.compose import Booking
 from vault.crypto.keys import account_key, stream_key
 from vault.crypto.meter import hide, masks_of
 from vault.encoding import b64u, read_envelope, thumbprint, unb64u
@@ -41,7 +42,6 @@ from vault.messages import Close, Erase
 from vault.methodology.quantify import Act
 from vault.methodology.release import load_release
 from vault.months import Category, Grams
-from vault.source import Booking
 from vault.storage.sqlcipher import SqlCipher
 
 # What is planted

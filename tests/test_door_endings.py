@@ -49,6 +49,7 @@ from tests.town import (
     unlink_letter,
 )
 from tests.world import EAST, FEB, JAN, MAR, WEST, terms
+from vault.calls import Service
 from vault.crypto.keys import account_key, consent_key
 from vault.encoding import Json, b64u, read_envelope, text_hash, thumbprint, unb64u
 from vault.errors import (
@@ -63,7 +64,6 @@ from vault.errors import (
     UnknownKey,
     Unlinked,
 )
-from vault.http import Service
 from vault.messages import AbsentMonth
 from vault.months import Month
 from vault.storage.database import Transaction

@@ -24,11 +24,12 @@ from tests.invariants import Broken, Memory, check_invariants
 from tests.strikes import Strike, check_all_struck, plan
 from tests.struck import SERVE, NotStarted, Struck
 from tests.world import JAN, terms
+from vault.compose import Booking
 from vault.crypto.keys import Root
 from vault.errors import NotFound, Paused, Revoked
 from vault.methodology.quantify import Act
 from vault.months import DEFAULT_ZONE, Month, add_months, month_begins
-from vault.source import Booking, Source
+from vault.source import Source
 
 EAST, WEST = SOURCES
 CREWS = 2

@@ -24,6 +24,7 @@ from tests import leakage
 from tests.leakage import COLUMNS, MAY_DIFFER, Answer, Entry, Leak, Watched, compare
 from tests.test_kill import Town
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World
+from vault import calls
 from vault import http as vault_http
 from vault.batches import Stored, batches_of
 from vault.crypto.keys import SigningKey, account_key
@@ -284,7 +285,7 @@ def test_planted_answer_or_log_line_is_found(
         total[0] += large_rides(number)
         return large_rides(number)
 
-    original, signed = vault_http.answer, Receipt.signed
+    original, signed = calls.answer, Receipt.signed
 
     def answer(body: dict[str, Json]) -> object:
         if plant == "member" and "receipt" in body:

@@ -31,10 +31,10 @@ from tests.invariants import KINDS
 from tests.strikes import SEED
 from tests.world import EAST, JAN, URL, World
 from vault import register
+from vault.calls import Service
 from vault.crypto.keys import account_key, consent_key, stream_key
 from vault.encoding import compact_json, read_envelope, text_hash
 from vault.errors import Revoked
-from vault.http import Service
 from vault.storage.database import Transaction
 from vault.wire import Wire, text_of
 

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from consent.demo.cast import VAULT, Cast, Edition, compose, make_cast
 from tests.world import EAST, FEB, JAN, MAR, TRAVEL, URL, Seeded, World
+from vault.compose import Booking
 from vault.crypto.commit import ORDER
 from vault.crypto.keys import Root, Secret, SigningKey, record_key, stream_key
 from vault.crypto.meter import hide, masks_of
@@ -54,7 +55,7 @@ from vault.methodology.quantify import Act
 from vault.methodology.release import load_release
 from vault.months import DEFAULT_ZONE, Category, Grams, Month, add_months, close_slot, month_begins
 from vault.outbox import Outbox
-from vault.source import Booking, Identity, Source
+from vault.source import Identity, Source
 from vault.wire import Wire
 
 Slot = tuple[str, bytes, str]

@@ -24,10 +24,11 @@ from consent.holder import Holder, LinkStart
 from consent.messages import Grant, Terms
 from consent.place import Place, Settings
 from consent.templates import latest_until
+from vault.compose import Booked, Booking
 from vault.crypto.keys import Root, Secret, SigningKey
 from vault.methodology.quantify import Act
 from vault.months import DEFAULT_ZONE, Category, Month, add_months, month_begins
-from vault.source import Booked, Booking, Source
+from vault.source import Source
 from vault.storage.sqlcipher import SqlCipher
 
 EAST, WEST = SOURCES

@@ -24,11 +24,11 @@ VARIABLE = "CARBONVAULT_FAULT"
 POINTS: Mapping[str, str] = MappingProxyType(
     {
         # The vault: one request, from its transaction to its answer.
-        "request-before-commit": "vault.http.Call.write.ruled",
-        "request-after-commit": "vault.http.Call.write",
-        "answer": "vault.http.answer",
-        "sweep-before-commit": "vault.http.Rollover._sweep",
-        "sweep-after-commit": "vault.http.Rollover.catch_up",
+        "request-before-commit": "vault.calls.Call.write.ruled",
+        "request-after-commit": "vault.calls.Call.write",
+        "answer": "vault.calls.answer",
+        "sweep-before-commit": "vault.calls.Rollover._sweep",
+        "sweep-after-commit": "vault.calls.Rollover.catch_up",
         # The log: from waiting rows to a checkpoint that is known outside.
         "sequence-before-commit": "consent.log.sequencer.Sequencer._append",
         "sequence-after-commit": "consent.log.sequencer.Sequencer._take",

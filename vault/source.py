@@ -13,20 +13,24 @@ send; a retry sends the same bytes: a vault that answers "conflict, start from h
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vault.books import ActBook, Chain, CloseBook, Evidence, Frozen, LinkBook
-from vault.chain import ZERO, digest_of, settle
-from vault.crypto.keys import OpeningKey, SigningKey, StreamKey
-from vault.crypto.meter import hide, masks_of
-from vault.crypto.seal import check_sealing_key, open_sealed, pad, seal
+from vault.compose import (
+    Booked,
+    Booking,
+    Outcome,
+    compose_act,
+    compose_batch,
+    compose_close,
+)
+from vault.crypto.keys import OpeningKey, SigningKey
+from vault.crypto.seal import check_sealing_key, open_sealed
 from vault.delivery import Delivery, Refusals
 from vault.directory import Directory
-from vault.encoding import compact_json
 from vault.errors import (
     BadCode,
     BadShape,
@@ -38,19 +42,15 @@ from vault.errors import (
     VaultError,
 )
 from vault.messages import (
-    Batch,
-    Close,
     Link,
     LinkCode,
-    Record,
     Unlink,
-    batch_info,
     link_info,
 )
-from vault.methodology.quantify import Act, Credit, quantify
+from vault.methodology.quantify import Credit, quantify
 from vault.methodology.release import Release
-from vault.months import Category, Month, add_months, close_slot, months_from
-from vault.tags import fill_tags, tag_of
+from vault.months import Month, add_months, close_slot, months_from
+from vault.tags import tag_of
 from vault.wire import Wire
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ if TYPE_CHECKING:
 
 NONCE_LIFE = 600
 BATCH_ACTS = 1024
-RECORD_LIMIT = 1 << 16
 OLDEST_MONTHS = 12
-Outcome = Literal["booked", "doubled", "before-link", "too-old"]
 
 
 @dataclass(frozen=True)
@@ -70,31 +68,6 @@ class Identity:
     id: str
     key: SigningKey
     opening: tuple[OpeningKey, ...]
-
-
-@dataclass(frozen=True)
-class Booking:
-    """One act as the source recorded it.
-
-    ``receipt`` is its number as printed, unique at the ``operator`` of record; ``guessable`` says
-    that such numbers hold fewer than 64 unpredictable bits, so that no tag may be made from them.
-    ``detail`` (places and the like) is sealed for the holder and nobody else.
-    """
-
-    act: Act
-    receipt: str
-    operator: str
-    guessable: bool
-    detail: Mapping[str, str] = field(default_factory=dict)
-    evidence: Literal["E3", "E4"] = "E3"
-
-
-@dataclass(frozen=True)
-class Booked:
-    """What became of a booking, and its credit."""
-
-    outcome: Outcome
-    credit: Credit
 
 
 class Source:
@@ -266,38 +239,8 @@ class Source:
         return "booked"
 
     def _act_book(self, booking: Booking, credit: Credit, link: LinkBook, month: Month) -> ActBook:
-        act, name, tag = booking.act, self._random(16), self.tag(booking)
-        record = Record(
-            act=name,
-            behaviour=credit.behaviour,
-            rev=credit.rev,
-            release=self.release.id,
-            activity=dict(act.activity),
-            start=act.start,
-            end=act.end,
-            operator=booking.operator,
-            receipt=booking.receipt,
-            tag=tag,
-            evidence=booking.evidence,
-            mg=credit.mg,
-            reason=credit.reason,
-            detail={"region": act.region, **booking.detail},
-        )
-        text = compact_json(record.plain())
-        if len(text) > RECORD_LIMIT:
-            raise BadShape(f"a record holds at most {RECORD_LIMIT} bytes, found {len(text)}")
-        return ActBook(
-            name,
-            link.link,
-            month,
-            booking.operator,
-            booking.receipt,
-            self.release.category(credit.behaviour),
-            credit.mg,
-            tag,
-            text,
-            not booking.guessable,
-        )
+        name, tag = self._random(16), self.tag(booking)
+        return compose_act(booking, credit, link, month, self.release, tag, name)
 
     def tag(self, booking: Booking) -> bytes:
         """Return the tag of a booking (16 bytes): K_net's of the year of the act, or random.
@@ -341,11 +284,7 @@ class Source:
 
     def _freeze_batch(self, link: LinkBook, month: Month) -> int:
         def compose(seq: int, acts: list[ActBook]) -> Frozen:
-            tags = fill_tags([act.tag for act in acts], self._random)
-            plain = pad(b"[" + b",".join(act.record for act in acts) + b"]")
-            sealed = seal(link.rec, plain, batch_info(link.link, seq))
-            batch = Batch(iat=self._now(), link=link.link, seq=seq, tags=tags, sealed=sealed)
-            return Frozen(batch.signed(self.identity.key), tags)
+            return compose_batch(link, seq, acts, self.identity.key, self._now(), self._random)
 
         return self._outbox.freeze_batch(link.link, month, BATCH_ACTS, compose)
 
@@ -438,44 +377,14 @@ class Source:
         return self._outbox.closes()
 
     def _freeze_close(self, link: LinkBook, month: Month) -> CloseBook:
-        return self._outbox.freeze_close(
-            link.link, month, lambda chain: self._compose_close(link, month, chain)
-        )
+        counted = self.directory.release_for(month).id
+        if counted != self.release.id:
+            raise Conflict(f"{month} is counted by {counted}, this source holds {self.release.id}")
 
-    def _compose_close(self, link: LinkBook, month: Month, chain: Chain) -> CloseBook:
-        entry = self.directory.release_for(month)
-        if entry.id != self.release.id:
-            raise Conflict(f"{month} is counted by {entry.id}, this source holds {self.release.id}")
-        receipts = [batch.receipt for batch in chain.batches]
-        if None in receipts:
-            raise Conflict("a batch of this month is not confirmed yet; send it first")
-        previous = chain.previous
-        before = json.loads(previous.balances) if previous else ZERO
-        added = {row.category: row.mg for row in chain.sums}
-        settled = settle(before, added, self.release.cap)
-        upto = chain.batches[-1].seq if chain.batches else (previous.upto if previous else -1)
-        close = Close(
-            iat=self._now(),
-            link=link.link,
-            month=month,
-            methodology=entry.id,
-            cells=tuple(
-                hide(total, masks_of(StreamKey(link.k), category, month))
-                for category, total in zip(Category, settled.grams, strict=True)
-            ),
-            upto=upto,
-            batches=digest_of((batch.text, batch.receipt or "") for batch in chain.batches),
-        )
-        text = close.signed(self.identity.key)
-        return CloseBook(
-            link.link,
-            month,
-            upto,
-            text,
-            json.dumps(settled.balances),
-            json.dumps(settled.grams),
-            None,
-        )
+        def compose(chain: Chain) -> CloseBook:
+            return compose_close(link, month, chain, self.release, self.identity.key, self._now())
+
+        return self._outbox.freeze_close(link.link, month, compose)
 
 
 def _link_book(asked: LinkCode, customer: str, begins: Month, now: int, text: str) -> LinkBook:

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from vault.compose import Booking
 from vault.errors import VaultError
 from vault.importers.bikeshare import Trip, read_stations, read_trips
 from vault.importers.report import Report
 from vault.messages import PartyId, Shape, Unix
 from vault.methodology.quantify import Act
 from vault.months import zone_of
-from vault.source import Booking
 
 LONGEST_LINE = 1 << 16
 

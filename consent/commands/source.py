@@ -19,6 +19,7 @@ from consent.commands.acts import of_lines, of_trips
 from consent.commands.party import Where, accepted, add_party_commands
 from consent.place import read_key, write_key
 from consent.terminal import JsonOut, bars, new_app, read_word, spoken, tell, write_json
+from vault.compose import Booked, Booking
 from vault.crypto.keys import Secret, six_digits
 from vault.directory import release_fits
 from vault.encoding import Json, unb64u
@@ -28,7 +29,7 @@ from vault.messages import parse_hex
 from vault.methodology.release import load_release
 from vault.months import Month, parse_month
 from vault.outbox import Outbox
-from vault.source import NONCE_LIFE, Booked, Booking, Identity, Source
+from vault.source import NONCE_LIFE, Identity, Source
 
 source_app = new_app("Commands of a source.")
 add_party_commands(source_app, "source")

@@ -15,11 +15,12 @@ from consent.messages import Grant, Terms
 from consent.platform import Platform, Total
 from consent.records import OwnLink
 from consent.templates import latest_until
+from vault.compose import Booking
 from vault.crypto.keys import ROOT_SIZE, Root
 from vault.errors import BadTotal, Locale
 from vault.importers.bikeshare import Trip
 from vault.months import DEFAULT_ZONE, Category, Month, Window, add_months
-from vault.source import Booking, Source
+from vault.source import Source
 
 Sources = Mapping[str, Source]
 
