@@ -10,13 +10,16 @@ After the download everything is offline. The report names a finding by its log 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from consent.log.merkle import leaf_hash, root
 from consent.log.note import Checkpoint, open_checkpoint, read_vkey
 from consent.log.proof import Logged, leaf_data
 from consent.log.tiles import ENTRIES, WIDTH, Tile, read_bundle
+from consent.messages import AuditReport
 from consent.policy import Policy, check_logged
 from consent.replay import Finding, Replay
 from vault.crypto.keys import SigningKey
@@ -27,6 +30,7 @@ from vault.messages import Listing, parse_hex
 from vault.wire import Wire, objects_of, text_of
 
 DOWNLOADS = 5
+CLOCKS = 300
 Progress = Callable[[int, int], None]
 
 
@@ -42,6 +46,13 @@ class Served:
     def fits(self, leaf: bytes) -> bool:
         """Whether the text is the leaf's; a compact JWS is ASCII."""
         return self.text.isascii() and leaf_data(self.salt, self.at, self.text) == leaf
+
+
+class Kept(NamedTuple):
+    """The log's size at an earlier audit, and when that was (unix seconds of the auditor)."""
+
+    size: int
+    when: int
 
 
 @dataclass(frozen=True)
@@ -86,14 +97,28 @@ class Auditor:
         policy: Policy,
         seen: Mapping[int, str] | None = None,
         last: Checkpoint | None = None,
+        kept: Sequence[Kept] = (),
     ) -> None:
         """Stand on the directory key; `wire` speaks with it.
 
         `seen` is index → account of the texts that earlier audits saw (a report's `owners`);
-        `last` is the checkpoint of the last audit, whose tree this one must extend.
+        `last` is the checkpoint of the last audit, whose tree this one must extend; `kept` says,
+        oldest first, how large the log was at earlier audits, and when.
         """
         self._key, self._wire, self._policy = key, wire, policy
-        self._seen, self._last = seen, last
+        self._seen, self._last, self._kept = seen, last, sorted(kept)
+
+    def report(self, found: Report, now: int) -> str:
+        """Return the signed `cv1-report` of an audit: what was judged, and what is wrong."""
+        message = AuditReport(
+            iat=now,
+            begins=0,
+            to=found.size,
+            root=found.root,
+            findings=tuple((finding.index, finding.rule) for finding in found.findings),
+            unseen=tuple(found.unseen),
+        )
+        return message.signed(self._key)
 
     def publish(self, listing: Listing) -> str:
         """Sign and post a directory; return its text once it is logged."""
@@ -115,7 +140,8 @@ class Auditor:
 
         1. the checkpoint is signed by the pinned log. 2. its root is the root of the leaves served
         as tiles, and its tree begins with the one of the last audit. 3. each leaf has a text that
-        hashes to it. 4. the replay.
+        hashes to it. 4. the replay. 5. each time lies between the audits around it (not in a demo,
+        whose clock is moved by hand).
 
         Args:
             progress: called with (entries done, entries in all).
@@ -137,6 +163,8 @@ class Auditor:
                 replay.take(index, served.at, served.text)  # 4
             progress(index + 1, head.size)
         replay.finish()
+        if not replay.demo:
+            findings += check_times(self._kept, texts.values())  # 5
         findings = sorted(findings + replay.findings)
         return Report(
             head.size,
@@ -193,6 +221,23 @@ class Auditor:
                 break
             following = found[-1].index + 1
         return texts
+
+
+def check_times(kept: Sequence[Kept], texts: Iterable[Served]) -> list[Finding]:
+    """Return a finding for each entry whose `at` does not lie between the audits around it.
+
+    An entry that stood at an audit is not from after it, one that did not is not from before;
+    five minutes either way are left for clocks.
+    """
+    found = []
+    for served in texts:
+        place = bisect_right(kept, served.index, key=lambda one: one.size)
+        late = place < len(kept) and served.at > kept[place].when + CLOCKS
+        early = place > 0 and served.at < kept[place - 1].when - CLOCKS
+        if late or early:
+            reason = f"at {served.at} does not lie between the audits around it"
+            found.append(Finding(served.index, "at", reason))
+    return found
 
 
 def check_root(head: Checkpoint, leaves: list[bytes]) -> list[Finding]:

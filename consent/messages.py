@@ -192,6 +192,17 @@ class Erased(Message):
     indexes: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**53)], ...], Field(max_length=2**20)]
 
 
+class AuditReport(Message):
+    """``cv1-report``: what an auditor judged, [from, to) of the log, and what it found."""
+
+    typ: ClassVar[str] = "cv1-report"
+    begins: Annotated[int, Field(ge=0, lt=2**53, alias="from")]
+    to: Annotated[int, Field(ge=0, lt=2**53)]
+    root: Hash
+    findings: tuple[tuple[int, str], ...]
+    unseen: tuple[int, ...]
+
+
 class Ask(Shape):
     """What a platform posts to releases; its DPoP proof is the signature."""
 

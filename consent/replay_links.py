@@ -75,6 +75,11 @@ class LinkReplay:
         return self._held
 
     @property
+    def demo(self) -> bool:
+        """Whether the directory in force says that this is a demonstration."""
+        return self._held is not None and self._held.listing.demo
+
+    @property
     def self_audited(self) -> bool:
         """Whether the directory in force lists vault and auditor as one organisation."""
         return self._held is not None and self._held.self_audited

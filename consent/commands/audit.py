@@ -2,26 +2,40 @@ r"""``carbonvault audit``: the log replayed, and what the auditor remembers betw
 
 A state file is JSON, mode 0600, since it names pseudonyms:
 
-    {"checkpoint": "vault.example/log\n12\n…", "owners": {"3": "account thumbprint", …}}
+    {"checkpoint": "vault.example/log\n12\n…", "owners": {"3": "account thumbprint", …},
+     "kept": [[12, 1767225600], …]}              the log's size at each audit, and when
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from consent.auditor import Auditor, Report
+from consent.auditor import Auditor, Kept, Report
 from consent.log.note import Checkpoint, open_checkpoint, read_vkey
 from consent.place import read_key, read_text, replace_file
 from consent.policy import Policy
 from consent.terminal import REFUSED, JsonOut, Story, announce, spoken, write_json
 from vault.crypto.keys import SigningKey
-from vault.encoding import compact_json, strict_object, unb64u
-from vault.errors import BadInput, BadPlace, BadProof
+from vault.encoding import Json, JsonIn, compact_json, strict_object, unb64u
+from vault.errors import BadInput, BadPlace, BadProof, BadShape
 from vault.wire import Wire, text_of
+
+
+@dataclass(frozen=True)
+class State:
+    """What an auditor remembers: the last checkpoint, whose texts it saw, and its audits."""
+
+    last: Checkpoint | None = None
+    owners: Mapping[int, str] = field(default_factory=dict)
+    kept: tuple[Kept, ...] = ()
+
 
 BROKEN = frozenset({"shrunk", "forked", "root"})
 
@@ -43,6 +57,9 @@ def audit(
     state: Annotated[
         Path | None, typer.Option(dir_okay=False, help="What earlier audits saw; made when new.")
     ] = None,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", dir_okay=False, help="Write the signed report.")
+    ] = None,
     json_out: JsonOut = False,
 ) -> None:
     """Download the log and replay every rule over it; exit code 1 when there are findings.
@@ -55,8 +72,9 @@ def audit(
     story = Story(Console(), quiet=json_out)
     signer = SigningKey(read_key(key))
     pinned = unb64u(auditor, 32) if auditor else signer.public
-    last, seen = read_state(state, log) if state else (None, {})
-    one = Auditor(signer, Wire(url, signer), Policy(pinned, log), seen, last)
+    before = read_state(state, log) if state else State()
+    policy = Policy(pinned, log)
+    one = Auditor(signer, Wire(url, signer), policy, before.owners, before.last, before.kept)
     try:
         report = one.audit(story.counted("entries replayed"))
     finally:
@@ -64,35 +82,52 @@ def audit(
     announce(report.self_audited)
     # The state of a log that was broken stays: it is the evidence.
     if state and not BROKEN & {finding.rule for finding in report.findings}:
-        write_state(state, report)
+        write_state(state, report, before.kept)
+    if report_file:
+        replace_file(report_file, one.report(report, int(time.time())).encode("ascii"))
     _write_report(report, story, json_out)
     raise typer.Exit(REFUSED if report.findings else 0)
 
 
-def read_state(path: Path, log: str) -> tuple[Checkpoint | None, dict[int, str]]:
-    """Return the last checkpoint and the owners by index; nothing for a file that is not there.
+def read_state(path: Path, log: str) -> State:
+    """Return what the last audit kept; an empty state for a file that is not there.
 
     Raises:
         BadPlace: it is no such file, or of another log.
     """
     text = read_text(path)
     if text is None:
-        return None, {}
+        return State()
     try:
         found = strict_object(text.encode("utf-8"))
         last = open_checkpoint(text_of(found, "checkpoint"), read_vkey(log)).checkpoint
-        owners = found.get("owners")
-        if not isinstance(owners, dict):
-            raise BadPlace(f"{path} has no owners")
-        return last, {int(index): str(account) for index, account in owners.items()}
+        owners, kept = found.get("owners"), found.get("kept")
+        if not isinstance(owners, dict) or not isinstance(kept, list):
+            raise BadPlace(f"{path} has no owners, or no audits kept")
+        return State(
+            last,
+            {int(index): str(account) for index, account in owners.items()},
+            tuple(_kept(one) for one in kept),
+        )
     except (BadInput, BadProof, ValueError) as bad:
         raise BadPlace(f"{path} is no state of an audit of this log: {bad}") from bad
 
 
-def write_state(path: Path, report: Report) -> None:
+def _kept(found: Json) -> Kept:
+    if not isinstance(found, list) or len(found) != 2:
+        raise BadShape("wanted [size, unix seconds]")
+    size, when = found
+    if not isinstance(size, int) or not isinstance(when, int):
+        raise BadShape("wanted [size, unix seconds]")
+    return Kept(size, when)
+
+
+def write_state(path: Path, report: Report, kept: tuple[Kept, ...]) -> None:
     """Keep what the next audit needs; raises BadPlace."""
-    owners = {str(index): account for index, account in sorted(report.owners.items())}
-    replace_file(path, compact_json({"checkpoint": report.signed, "owners": owners}))
+    owners: dict[str, JsonIn] = {str(i): account for i, account in sorted(report.owners.items())}
+    audits = [[*one] for one in (*kept, Kept(report.size, int(time.time())))]
+    body: dict[str, JsonIn] = {"checkpoint": report.signed, "owners": owners, "kept": audits}
+    replace_file(path, compact_json(body))
 
 
 def _write_report(report: Report, story: Story, json_out: bool) -> None:
