@@ -26,6 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "data: "
+SIDE_BY_SIDE = ["-n", "auto", "--dist", "loadfile"]
 ADDRESS = re.compile(r"https?://|--index-url|--find-links", re.IGNORECASE)
 
 
@@ -87,7 +88,10 @@ def deep(seed: int) -> list[Row]:
     begun = time.monotonic()
     environment = {"CARBONVAULT_DEEP": "1", "CARBONVAULT_SEED": str(seed)}
     rows = tests(
-        "deep", everything=False, words=[f"--hypothesis-seed={seed}"], environment=environment
+        "deep",
+        everything=False,
+        words=[f"--hypothesis-seed={seed}", *SIDE_BY_SIDE],
+        environment=environment,
     )
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, check=False, capture_output=True, text=True
@@ -126,7 +130,7 @@ def main() -> int:
         command("lint", "ruff", "check", "--quiet", "."),
         command("types", "mypy"),
         command("imports", "lint-imports", "--no-cache"),
-        *tests("tests", asked.all, [], {"CARBONVAULT_WEEK": "1"} if asked.all else {}),
+        *tests("tests", asked.all, SIDE_BY_SIDE, {"CARBONVAULT_WEEK": "1"} if asked.all else {}),
     ]
     if asked.deep:
         rows += deep(asked.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -50,8 +51,8 @@ def environment(strike: Strike | None) -> dict[str, str]:
 
 def check_all_struck(title: str, points: Iterable[str], hits: Counter[str], facts: str) -> None:
     """Print the histogram; a point that was hit too seldom fails the run."""
-    print(f"\n{title}: {sum(hits.values())} kills; {facts}")  # noqa: T201
+    print(f"\n{title}: {sum(hits.values())} kills; {facts}", file=sys.stderr)  # noqa: T201
     for point in sorted(points):
-        print(f"  {hits[point]:>4}  {point}")  # noqa: T201
+        print(f"  {hits[point]:>4}  {point}", file=sys.stderr)  # noqa: T201
     seldom = {point: hits[point] for point in points if hits[point] < HITS * LIVES}
     assert seldom == {}
