@@ -87,12 +87,8 @@ def deep(seed: int) -> list[Row]:
     """Run the long tier and write what it did to tests/deep.json."""
     begun = time.monotonic()
     environment = {"CARBONVAULT_DEEP": "1", "CARBONVAULT_SEED": str(seed)}
-    rows = tests(
-        "deep",
-        everything=False,
-        words=[f"--hypothesis-seed={seed}", *SIDE_BY_SIDE],
-        environment=environment,
-    )
+    words = [f"--hypothesis-seed={seed}", *SIDE_BY_SIDE]
+    rows = tests("deep", everything=False, words=words, environment=environment)
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, check=False, capture_output=True, text=True
     )
