@@ -490,3 +490,12 @@ def test_wraps_can_be_asked_for_only_so_often(world: World) -> None:
             met.append(type(refused))
     assert met[0] is NotFound
     assert met[-1] is TooMany
+
+
+def test_a_source_goes_back_to_no_older_directory(world: World) -> None:
+    east, old = world.sources[EAST], world.directory()
+    world.publish()
+    east.directory = world.directory()
+    with pytest.raises(BadDirectory, match="does not follow"):
+        east.directory = old
+    assert east.directory.listing.version == old.listing.version + 1

@@ -245,7 +245,7 @@ class Bench:
         auditor = SigningKey(self.random(32))
         self.cast: Cast = make_cast(key.public, auditor, self.random)
         self._auditor = auditor
-        self.directory = self._directory()
+        self.directory = self._directory(1, FIRST_PREV)
         self.vault = HostileVault(key, lambda: self.time)
         self.fuse: int | None = None
         self.rides = 0
@@ -261,12 +261,12 @@ class Bench:
         self.outbox.close()
         self._client.close()
 
-    def _directory(self) -> Directory:
+    def _directory(self, version: int, prev: bytes) -> Directory:
         entry = ReleaseEntry(id=RELEASE.id, sha256=RELEASE.sha256, begins=JAN)
         log = LogEntry(origin="vault.test/log", vkey="", witnesses=(), quorum=0)
         edition = Edition(
-            version=1,
-            prev=FIRST_PREV,
+            version=version,
+            prev=prev,
             now=self.time,
             start=month_begins(JAN, DEFAULT_ZONE),
             log=log,
@@ -279,7 +279,9 @@ class Bench:
     def go(self, time: int) -> None:
         """Move the source's clock; it goes by the directory of that time."""
         self.time = time
-        self.directory = self.source.directory = self._directory()
+        held = self.directory
+        self.directory = self._directory(held.listing.version + 1, held.hash)
+        self.source.directory = self.directory
 
     def wire(self) -> Wire:
         return Wire(URL, self.cast.actors[EAST].key, self._client, self.random)

@@ -30,7 +30,7 @@ from vault.compose import (
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.crypto.seal import check_sealing_key, open_sealed
 from vault.delivery import Delivery, Refusals
-from vault.directory import Directory
+from vault.directory import Directory, check_successor
 from vault.errors import (
     BadCode,
     BadShape,
@@ -94,13 +94,15 @@ class Source:
         """The directory this source goes by; set it when the auditor has published another.
 
         Raises:
-            BadDirectory: it has expired; nothing is done under it.
+            BadDirectory: it has expired, or the one set does not follow it; nothing is done.
         """
         self._directory.check_current(self._now())
         return self._directory
 
     @directory.setter
     def directory(self, fresh: Directory) -> None:
+        if fresh.text != self._directory.text:
+            check_successor(self._directory, fresh)
         self._directory = fresh
 
     def tell(self, on_sent: Callable[[], None]) -> None:
