@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from consent.log.merkle import leaf_hash, root
-from consent.log.note import Checkpoint, open_checkpoint, read_vkey
+from consent.log.note import Checkpoint, open_checkpoint, read_utf8, read_vkey
 from consent.log.proof import Logged, leaf_data
 from consent.log.tiles import ENTRIES, WIDTH, Tile, read_bundle
 from consent.messages import AuditReport
@@ -184,14 +184,20 @@ class Auditor:
         that the newer checkpoint is taken; a log that grows all the while is judged as it stands.
         """
         for _ in range(DOWNLOADS):
-            signed = self._wire.raw("/log/checkpoint").decode("utf-8", "replace")
+            signed = self._checkpoint()
             head = self._open(signed)
             texts = self._texts(head.size)
             if len(texts.keys() & set(range(head.size))) == head.size:
                 break
-            if self._wire.raw("/log/checkpoint").decode("utf-8", "replace") == signed:
+            if self._checkpoint() == signed:
                 break
         return signed, head, texts
+
+    def _checkpoint(self) -> str:
+        try:
+            return read_utf8(self._wire.raw("/log/checkpoint"))
+        except BadShape as bad:
+            raise BadProof(f"the log's checkpoint cannot be read: {bad}") from bad
 
     def _open(self, signed: str) -> Checkpoint:
         try:
