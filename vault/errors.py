@@ -17,7 +17,7 @@ person reads. The exception's text says what was found and what was wanted, neve
     ├── TooMany         429
     ├── LogUnavailable  503
     └── Local           —    BadSeal BadTotal BadProof BadDirectory BadFile BadMethodology
-                             BadDatabase BadCode BadPlace Unreachable FalseAbsent Relink
+                             OutOfBounds BadDatabase BadCode BadPlace Unreachable FalseAbsent Relink
 """
 
 from __future__ import annotations
@@ -353,6 +353,19 @@ class BadMethodology(Local):
     slug = "bad-methodology"
     en = "The quantification rules are not valid."
     zh = "量化规则无效。"
+
+
+class OutOfBounds(Local):
+    """An act beyond the bounds of its behaviour; it is not recorded. `reason` says which bound."""
+
+    slug = "out-of-bounds"
+    en = "No such act is plausible, so it was not recorded."
+    zh = "该行为的数值超出合理范围，未予记录。"
+
+    def __init__(self, behaviour: str, reason: str) -> None:
+        """Name the behaviour and the bound's reason code."""
+        super().__init__(f"{behaviour} is out of bounds: {reason}")
+        self.reason = reason
 
 
 class BadDatabase(Local):

@@ -1,18 +1,16 @@
-"""The parts of a behaviour file that count: units, factors, exclusions, formulas.
+"""The closed set of formula shapes, and the factors they stand on (docs/methodology.md).
 
-    formula = { shape = "linear", unit = "m" }
+    formula = { shape = "difference", baseline = "m", project = "m" }
 
-    [[exclusions]]                           # counts 0 mg, with the reason
-    rule = "faster"                          # under · over · faster
-    unit = "m"
-    limit = 35000
-    per = "s"
-    span = 3600
-    reason = "over-35-km-h"
-    text = { zh-CN = "…", en = "…" }
+    [[factors]]
+    region = "CN"
+    valid_from = 2024-06-01
+    baseline_mg_per_unit = "250"             # exact decimals, in text
+    project_mg_per_unit = "97"
+    source = { … }
 
-Formulas and exclusions are closed sets of shapes, not expressions, so that two readers of a file
-agree (docs/methodology.md). All arithmetic is on integers and exact fractions.
+Shapes are a closed set, not expressions, so that two readers of a file agree. All arithmetic is on
+integers and exact fractions, rounded down to milligrams once, at the end.
 """
 
 from __future__ import annotations
@@ -29,8 +27,10 @@ from vault.errors import Locale
 from vault.messages import Shape
 from vault.months import Milligrams
 
-Unit = Literal["m", "Wh", "count", "s", "ml"]
+Unit = Literal["m", "Wh", "count", "s", "ml", "g"]
 Activity = Mapping[str, int]
+Grade = Literal["H", "M", "L", "U"]
+DAY = 86400
 
 
 def _both(texts: dict[Locale, str]) -> dict[Locale, str]:
@@ -50,31 +50,45 @@ DecimalText = Annotated[
 
 
 class Citation(Shape):
-    """Where a factor was read, and how far that is to be trusted.
+    """Where a figure was read, and how far that is to be trusted.
 
-    ``grade``: H authoritative text, M press report of an official figure, L third-party
-    transcription, U recalled and unverified.
+    ``grade``: H authoritative text, M press report of an official figure or arithmetic on H, L
+    third-party transcription, U recalled and unverified.
     """
 
     title: Line
     locator: Line
-    grade: Literal["H", "M", "L", "U"]
+    grade: Grade
     note: Texts
 
 
 class Factor(Shape):
-    """A published factor for one region, valid for acts of the days [valid_from, valid_until)."""
+    """Published figures for one region, valid for acts of the days [valid_from, valid_until).
+
+    The figures are those that the formula's shape names, and no others; exact decimals.
+    """
 
     region: Region
     valid_from: date
     valid_until: date | None = None
-    mg_per_unit: DecimalText
     source: Citation
+    mg_per_unit: DecimalText | None = None
+    baseline_mg_per_unit: DecimalText | None = None
+    project_mg_per_unit: DecimalText | None = None
+    efficiency: DecimalText | None = None
+    wh_per_m: DecimalText | None = None
+    ml_per_m: DecimalText | None = None
+    mg_per_ml: DecimalText | None = None
+    mg_per_wh: DecimalText | None = None
+    wh_per_person_day: DecimalText | None = None
+    production_mg_per_unit: DecimalText | None = None
+    rate: DecimalText | None = None
 
     @property
-    def exact(self) -> Fraction:
-        """Milligrams per unit, without rounding."""
-        return Fraction(self.mg_per_unit)
+    def figures(self) -> dict[str, Fraction]:
+        """The figures given, by name, without rounding."""
+        texts = self.model_dump(exclude_none=True, exclude={"region", "source", *_DAYS})
+        return {name: Fraction(text) for name, text in texts.items()}
 
     def covers(self, region: str) -> bool:
         """Return whether the region is this factor's or lies in it."""
@@ -93,60 +107,6 @@ class Factor(Shape):
         return first.region == second.region and (ends is None or second.valid_from < ends)
 
 
-class Limit(Shape):
-    """What the rules of exclusion share: a limit in a unit, and the reason an act then counts 0."""
-
-    unit: Unit
-    limit: Amount
-    reason: Slug
-    text: Texts
-
-    @property
-    def reads(self) -> set[str]:
-        """The units it looks at."""
-        return {self.unit}
-
-
-class Under(Limit):
-    """Excludes acts with less than `limit` of the unit."""
-
-    rule: Literal["under"]
-
-    def excludes(self, activity: Activity) -> bool:
-        """Return whether the act is excluded."""
-        return activity[self.unit] < self.limit
-
-
-class Over(Limit):
-    """Excludes acts with more than `limit` of the unit."""
-
-    rule: Literal["over"]
-
-    def excludes(self, activity: Activity) -> bool:
-        """Return whether the act is excluded."""
-        return activity[self.unit] > self.limit
-
-
-class Faster(Limit):
-    """Excludes acts with more than `limit` of the unit in `span` of another: 35,000 m in 3,600 s.
-
-    Products of integers are compared, so that exactly the limit is not excluded.
-    """
-
-    rule: Literal["faster"]
-    per: Unit
-    span: Annotated[int, Field(gt=0, lt=2**53)]
-
-    @property
-    def reads(self) -> set[str]:
-        """The units it looks at."""
-        return {self.unit, self.per}
-
-    def excludes(self, activity: Activity) -> bool:
-        """Return whether the act is excluded."""
-        return activity[self.unit] * self.span > self.limit * activity[self.per]
-
-
 class Linear(Shape):
     """The shape ``linear``: quantity × factor."""
 
@@ -154,17 +114,216 @@ class Linear(Shape):
     unit: Unit
 
     @property
-    def reads(self) -> set[str]:
-        """The units it looks at."""
-        return {self.unit}
+    def raises(self) -> tuple[Unit, ...]:
+        """Units of which more gives more milligrams."""
+        return (self.unit,)
 
-    def milligrams(self, activity: Activity, factor: Fraction) -> Milligrams:
-        """Return floor(quantity × factor)."""
-        return Milligrams(activity[self.unit] * factor.numerator // factor.denominator)
+    @property
+    def lowers(self) -> tuple[Unit, ...]:
+        """Units of which more gives fewer milligrams."""
+        return ()
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that a factor gives."""
+        return ("mg_per_unit",)
+
+    def exact(self, activity: Activity, figures: Mapping[str, Fraction]) -> Fraction:
+        """Return the milligrams, before rounding."""
+        return activity[self.unit] * figures["mg_per_unit"]
+
+    def equation(self) -> str:
+        """Return the equation, with the names of units and figures."""
+        return f"{self.unit} × mg_per_unit"
 
 
-Exclusion = Annotated[Under | Over | Faster, Field(discriminator="rule")]
-Formula = Linear
+class Difference(Shape):
+    """The shape ``difference``: baseline emissions − project emissions (ER = BE − PE)."""
+
+    shape: Literal["difference"]
+    baseline: Unit
+    project: Unit
+
+    @property
+    def raises(self) -> tuple[Unit, ...]:
+        """Units of which more gives more milligrams (one unit for both: the figures decide)."""
+        return (self.baseline,)
+
+    @property
+    def lowers(self) -> tuple[Unit, ...]:
+        """Units of which more gives fewer milligrams."""
+        return () if self.project == self.baseline else (self.project,)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that a factor gives."""
+        return ("baseline_mg_per_unit", "project_mg_per_unit")
+
+    def exact(self, activity: Activity, figures: Mapping[str, Fraction]) -> Fraction:
+        """Return the milligrams, before rounding."""
+        before = activity[self.baseline] * figures["baseline_mg_per_unit"]
+        return before - activity[self.project] * figures["project_mg_per_unit"]
+
+    def equation(self) -> str:
+        """Return the equation, with the names of units and figures."""
+        before = f"{self.baseline} × baseline_mg_per_unit"
+        return f"max(0, {before} − {self.project} × project_mg_per_unit)"
+
+
+class EnergyDisplacement(Shape):
+    """The shape ``energy_displacement``: the fuel that a charge replaces − the grid's emissions.
+
+    Charged Wh × efficiency ÷ Wh per m = metres driven; × ml of fuel per m × mg per ml = what a
+    petrol car would have emitted for them; − Wh × mg per Wh of the grid.
+    """
+
+    shape: Literal["energy_displacement"]
+    unit: Literal["Wh"]
+
+    @property
+    def raises(self) -> tuple[Unit, ...]:
+        """Units of which more gives more milligrams."""
+        return (self.unit,)
+
+    @property
+    def lowers(self) -> tuple[Unit, ...]:
+        """Units of which more gives fewer milligrams."""
+        return ()
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that a factor gives."""
+        return ("efficiency", "wh_per_m", "ml_per_m", "mg_per_ml", "mg_per_wh")
+
+    def exact(self, activity: Activity, figures: Mapping[str, Fraction]) -> Fraction:
+        """Return the milligrams, before rounding."""
+        metres_per_wh = figures["efficiency"] / figures["wh_per_m"]
+        fuel = metres_per_wh * figures["ml_per_m"] * figures["mg_per_ml"]
+        return activity[self.unit] * (fuel - figures["mg_per_wh"])
+
+    def equation(self) -> str:
+        """Return the equation, with the names of units and figures."""
+        fuel = "efficiency ÷ wh_per_m × ml_per_m × mg_per_ml"
+        return f"max(0, {self.unit} × ({fuel} − mg_per_wh))"
+
+
+class MeteredBaseline(Shape):
+    """The shape ``metered_baseline``: what so many persons use on average − what the meter says.
+
+    The baseline is per person and day, never a home's own past: a mean of its own good days makes
+    credit out of noise.
+    """
+
+    shape: Literal["metered_baseline"]
+    use: Literal["Wh"]
+    persons: Literal["count"]
+    seconds: Literal["s"]
+
+    @property
+    def raises(self) -> tuple[Unit, ...]:
+        """Units of which more gives more milligrams."""
+        return (self.persons, self.seconds)
+
+    @property
+    def lowers(self) -> tuple[Unit, ...]:
+        """Units of which more gives fewer milligrams."""
+        return (self.use,)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that a factor gives."""
+        return ("wh_per_person_day", "mg_per_wh")
+
+    def exact(self, activity: Activity, figures: Mapping[str, Fraction]) -> Fraction:
+        """Return the milligrams, before rounding."""
+        person_days = Fraction(activity[self.persons] * activity[self.seconds], DAY)
+        saved = person_days * figures["wh_per_person_day"] - activity[self.use]
+        return saved * figures["mg_per_wh"]
+
+    def equation(self) -> str:
+        """Return the equation, with the names of units and figures."""
+        days = f"{self.persons} × {self.seconds} ÷ {DAY} × wh_per_person_day"
+        return f"max(0, {days} − {self.use}) × mg_per_wh"
+
+
+class ProductionRate(Shape):
+    """The shape ``production_x_rate``: what making a new one emits × how often it is replaced."""
+
+    shape: Literal["production_x_rate"]
+    unit: Unit
+
+    @property
+    def raises(self) -> tuple[Unit, ...]:
+        """Units of which more gives more milligrams."""
+        return (self.unit,)
+
+    @property
+    def lowers(self) -> tuple[Unit, ...]:
+        """Units of which more gives fewer milligrams."""
+        return ()
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that a factor gives."""
+        return ("production_mg_per_unit", "rate")
+
+    def exact(self, activity: Activity, figures: Mapping[str, Fraction]) -> Fraction:
+        """Return the milligrams, before rounding."""
+        return activity[self.unit] * figures["production_mg_per_unit"] * figures["rate"]
+
+    def equation(self) -> str:
+        """Return the equation, with the names of units and figures."""
+        return f"{self.unit} × production_mg_per_unit × rate"
+
+
+class Zero(Shape):
+    """The shape ``zero``: recorded, and nothing counted."""
+
+    shape: Literal["zero"]
+
+    @property
+    def raises(self) -> tuple[Unit, ...]:
+        """No unit."""
+        return ()
+
+    @property
+    def lowers(self) -> tuple[Unit, ...]:
+        """No unit."""
+        return ()
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """No figure."""
+        return ()
+
+    def exact(self, activity: Activity, figures: Mapping[str, Fraction]) -> Fraction:  # noqa: ARG002
+        """Return 0."""
+        return Fraction(0)
+
+    def equation(self) -> str:
+        """Return the equation."""
+        return "0"
+
+
+Formula = Annotated[
+    Linear | Difference | EnergyDisplacement | MeteredBaseline | ProductionRate | Zero,
+    Field(discriminator="shape"),
+]
+
+
+def milligrams(formula: Formula, activity: Activity, factor: Factor | None) -> Milligrams:
+    """Return max(0, floor(what the formula gives)); a reduction is never negative.
+
+    Args:
+        formula: one of the shapes.
+        activity: amounts by unit, those that the formula reads at least.
+        factor: gives the figures that the shape names; None for `zero`.
+    """
+    exact = formula.exact(activity, factor.figures if factor else {})
+    return Milligrams(max(0, exact.numerator // exact.denominator))
+
+
+_DAYS = ("valid_from", "valid_until")
 
 
 def _begins(day: date, zone: str) -> int:

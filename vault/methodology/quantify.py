@@ -1,8 +1,8 @@
 """quantify(): from an act to milligrams, the same everywhere (docs/methodology.md).
 
     act = Act("travel.bike", {"m": 1200, "s": 300}, 1767571200, 1767571500, "CN-ZJ-HZ")
-    quantify(act, load_release("demo-1"))
-    Credit(mg=58440, behaviour="travel.bike", rev=1, reason=None)
+    quantify(act, load_release("2026-1"))
+    Credit(mg=58440, behaviour="travel.bike", rev=3, reason=None)
 
 It reads no clock and knows no platform: who collects an act never changes its grams.
 """
@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vault.errors import BadShape
-from vault.methodology.behaviour import Behaviour
+from vault.errors import BadShape, OutOfBounds
+from vault.methodology.behaviour import Behaviour, Evidence
 from vault.methodology.release import Release
 from vault.months import Milligrams
 
@@ -24,8 +24,10 @@ LIMIT = 2**53
 class Act:
     """One act as it was measured.
 
-    ``activity`` holds integers by base unit (m, Wh, count, s, ml), [0, 2^53); ``start`` and
-    ``end`` are unix seconds; ``region`` is the place of the act, such as CN-ZJ-HZ.
+    ``activity`` holds integers by base unit (m, Wh, count, s, ml, g), [0, 2^53); ``start`` and
+    ``end`` are unix seconds; ``region`` is the place of the act, such as CN-ZJ-HZ; ``evidence``:
+    E0 self-declared, E1 screenshot, E2 the person's own export, E3 signed by the operator of
+    record, E4 two-sided or metered.
     """
 
     behaviour: str
@@ -33,11 +35,15 @@ class Act:
     start: int
     end: int
     region: str
+    evidence: Evidence = "E3"
 
 
 @dataclass(frozen=True)
 class Credit:
-    """Milligrams CO2e of an act by one revision of a behaviour; a reason wherever they are 0."""
+    """Milligrams CO2e of an act by one revision of a behaviour.
+
+    The reason is there wherever they are 0, or less than the formula gives.
+    """
 
     mg: Milligrams
     behaviour: str
@@ -52,13 +58,17 @@ def quantify(act: Act, release: Release) -> Credit:
         BadMethodology: the release has no such behaviour.
         BadShape: the act is not measured in the behaviour's units, ends before it starts, or comes
             to 2^53 mg or more.
+        OutOfBounds: no such act is plausible; the error gives the reason.
     """
     behaviour = release.behaviour(act.behaviour)
     _check_measured(act, behaviour)
-    mg, reason = behaviour.count(act.activity, act.region, act.start)
-    if mg >= LIMIT:
-        raise BadShape(f"{act.behaviour} of {mg} mg is more than a record can hold")
-    return Credit(mg, behaviour.id, behaviour.rev, reason)
+    accepted = release.accepts(behaviour.id)
+    counted = behaviour.count(act.activity, act.region, act.start, act.evidence, accepted)
+    if counted.refused:
+        raise OutOfBounds(act.behaviour, counted.reason or "")
+    if counted.mg >= LIMIT:
+        raise BadShape(f"{act.behaviour} of {counted.mg} mg is more than a record can hold")
+    return Credit(counted.mg, behaviour.id, behaviour.rev, counted.reason)
 
 
 def _check_measured(act: Act, behaviour: Behaviour) -> None:

@@ -9,27 +9,51 @@
     rev = 1
     sha256 = "…"                     # of the behaviour file, byte for byte
 
+    [[choices]]                      # where two published factors fit: which one, and why
+    id = "travel.bike"
+    taken = "48.7 g/km (CN)"
+    over = "61.8 g/km"
+    why = { zh-CN = "…", en = "…" }
+
+    [[accepted]]                     # lets a behaviour of tier B count
+    id = "travel.carpool"
+    rev = 1
+    by = "audit.example"
+    on = 2026-01-10
+    why = { zh-CN = "…", en = "…" }
+
+    [caps]                           # grams a month that one link counts in a category
+    proposal = true
+    note = { zh-CN = "…", en = "…" }
+    grams = { travel = 200000 }
+
 The signed directory names the release file by its own SHA-256, so that these two hashes pin every
-number that an act can count. Nothing is edited in place: a change is a new file and a new release.
+number that an act can count, and carry the auditor's signature over every acceptance. Nothing is
+edited in place: a change is a new file and a new release.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from vault.crypto.meter import CELL_LIMIT
 from vault.errors import BadInput, BadMethodology, Locale
-from vault.messages import Hash, Shape
-from vault.methodology.behaviour import Behaviour, BehaviourId, name_faults, parse_toml
-from vault.methodology.formula import Texts
+from vault.messages import Hash, PartyId, Shape
+from vault.methodology.behaviour import Behaviour, name_faults, parse_toml
+from vault.methodology.check import read_behaviour
+from vault.methodology.formula import Citation, Line, Texts
+from vault.methodology.limit import CATEGORY_NAMES, BehaviourId, CategoryName, Within
 from vault.months import Category, Grams
+
+Cap = Annotated[int, Field(ge=0, lt=CELL_LIMIT)]
 
 
 class Pin(Shape):
@@ -40,6 +64,43 @@ class Pin(Shape):
     sha256: Hash
 
 
+class Choice(Shape):
+    """Which of several published factors a release takes, and why."""
+
+    id: BehaviourId
+    taken: Line
+    over: Line
+    why: Texts
+
+
+class Acceptance(Shape):
+    """Who let a behaviour of tier B count, and why.
+
+    The directory names the release by its SHA-256, so that the auditor's signature covers it.
+    """
+
+    id: BehaviourId
+    rev: Annotated[int, Field(ge=1, lt=2**31)]
+    by: PartyId
+    on: date
+    why: Texts
+
+
+class CategoryCaps(Shape):
+    """Grams a month that one link counts at most, by category; the rest stays in its balance."""
+
+    proposal: bool = False
+    source: Citation | None = None
+    note: Texts
+    grams: dict[CategoryName, Cap]
+
+    @model_validator(mode="after")
+    def _grounded(self) -> Self:
+        if self.proposal == (self.source is not None):
+            raise ValueError("caps name their source, or say proposal = true")
+        return self
+
+
 class ReleaseFile(Shape):
     """The members of a release file."""
 
@@ -47,6 +108,9 @@ class ReleaseFile(Shape):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{2,63}$")]
     says: Texts
     behaviours: Annotated[tuple[Pin, ...], Field(strict=False, min_length=1)]
+    choices: Annotated[tuple[Choice, ...], Field(strict=False)] = ()
+    accepted: Annotated[tuple[Acceptance, ...], Field(strict=False)] = ()
+    caps: CategoryCaps | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +120,19 @@ class Release:
     ``file`` is the release file itself: its SHA-256 stands in the directory.
     """
 
-    id: str
     file: bytes
-    says: Mapping[Locale, str]
+    listed: ReleaseFile
     behaviours: Mapping[str, Behaviour]
+
+    @property
+    def id(self) -> str:
+        """Its id, such as 2026-1."""
+        return self.listed.id
+
+    @property
+    def says(self) -> Mapping[Locale, str]:
+        """What it says of itself, by language."""
+        return self.listed.says
 
     @property
     def sha256(self) -> bytes:
@@ -76,12 +149,26 @@ class Release:
         """Return the category of a behaviour; raises BadMethodology when the release has none."""
         return self.behaviour(name).category
 
-    def cap(self, category: Category) -> Grams:  # noqa: ARG002
-        """Return the grams a month that one link may credit in the category.
+    def accepts(self, name: str) -> bool:
+        """Return whether the release carries an acceptance of the behaviour (tier B)."""
+        return any(each.id == name for each in self.listed.accepted)
 
-        A release sets no caps yet; what is left is the limit of a cell, 2^40 - 1 g.
-        """
-        return Grams(CELL_LIMIT - 1)
+    def excludes(self, first: str, second: str) -> frozenset[Within]:
+        """Return how near two acts of these behaviours may not both count: time, day, month."""
+        pairs = ((first, second), (second, first))
+        return frozenset(
+            exclusive.within
+            for one, other in pairs
+            if one in self.behaviours
+            for exclusive in self.behaviours[one].exclusive
+            if exclusive.other == other
+        )
+
+    def cap(self, category: Category) -> Grams:
+        """Return the grams a month that one link may credit in the category, below 2^40."""
+        name = CATEGORY_NAMES[category - 1]
+        caps = self.listed.caps.grams if self.listed.caps else {}
+        return Grams(caps.get(name, CELL_LIMIT - 1))
 
 
 @cache
@@ -106,7 +193,8 @@ def read_release(file: bytes, behaviours: Iterable[bytes]) -> Release:
     """Return the release of a file, its behaviours found among the files given.
 
     1. each behaviour is listed once. 2. a file has the SHA-256 listed. 3. that file keeps its own
-    rules and vectors. 4. it is of the id and revision listed.
+    rules and vectors. 4. it is of the id and revision listed. 5. choices are of listed behaviours;
+    an acceptance is of a listed revision of tier B, whose factors are all of grade H or M.
 
     Raises:
         BadMethodology: not a release file, or one of these fails.
@@ -116,7 +204,26 @@ def read_release(file: bytes, behaviours: Iterable[bytes]) -> Release:
         raise BadMethodology(f"release {listed.id} lists a behaviour twice")  # 1
     shelf = {sha256(each).digest(): each for each in behaviours}
     found = {pin.id: _pinned(pin, shelf) for pin in listed.behaviours}
-    return Release(listed.id, file, listed.says, found)
+    _check_choices(listed, found)  # 5
+    return Release(file, listed, found)
+
+
+def _check_choices(listed: ReleaseFile, found: Mapping[str, Behaviour]) -> None:
+    for choice in listed.choices:
+        if choice.id not in found:
+            raise BadMethodology(f"release {listed.id} chooses for {choice.id}, which it lacks")
+    for accepted in listed.accepted:
+        behaviour = found.get(accepted.id)
+        if behaviour is None or (behaviour.rev, behaviour.tier) != (accepted.rev, "B"):
+            raise BadMethodology(
+                f"release {listed.id} accepts {accepted.id} revision {accepted.rev}, "
+                "which is not a behaviour of tier B that it lists"
+            )
+        grades = {factor.source.grade for factor in behaviour.factors}
+        if not grades or grades & {"L", "U"}:
+            raise BadMethodology(
+                f"release {listed.id} accepts {accepted.id}, whose factors are not all H or M"
+            )
 
 
 def _read_listed(file: bytes) -> ReleaseFile:
@@ -131,7 +238,7 @@ def _read_listed(file: bytes) -> ReleaseFile:
 def _pinned(pin: Pin, shelf: Mapping[bytes, bytes]) -> Behaviour:
     if pin.sha256 not in shelf:
         raise BadMethodology(f"no file of {pin.id} has the SHA-256 {pin.sha256.hex()}")  # 2
-    behaviour = Behaviour.read(shelf[pin.sha256])  # 3
+    behaviour = read_behaviour(shelf[pin.sha256])  # 3
     if (behaviour.id, behaviour.rev) != (pin.id, pin.rev):
         found = f"{behaviour.id} revision {behaviour.rev}"
         raise BadMethodology(f"wanted {pin.id} revision {pin.rev}, the file is {found}")  # 4
