@@ -135,7 +135,7 @@ def read_stations(file: BinaryIO, report: Report) -> dict[str, Station]:
         BadFile: the first line is not the header of such a list.
     """
     stations: dict[str, Station] = {}
-    for line, row in read_rows(file, STATION_COLUMNS, STATION_KEPT, report):
+    for line, row in read_rows(file, STATION_KEPT, report):
         try:
             station = _station(row)
         except BadFile as bad:
@@ -165,7 +165,7 @@ def read_trips(
     Raises:
         BadFile: the first line is not the header of such an export.
     """
-    for line, row in read_rows(file, TRIP_COLUMNS, TRIP_KEPT, report):
+    for line, row in read_rows(file, TRIP_KEPT, report):
         try:
             trip = _trip(line, row, stations, zone)
         except BadFile as bad:

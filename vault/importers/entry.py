@@ -11,8 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from vault.methodology.quantify import Act
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an export does not say of itself.
+
+    ``region`` is the place of the acts, such as CN-ZJ-HZ; ``zone`` where its times are local;
+    ``persons`` how many share a meter; ``behaviour`` what an unnamed act is.
+    """
+
+    region: str
+    zone: ZoneInfo
+    persons: int | None = None
+    behaviour: str | None = None
 
 
 @dataclass(frozen=True)
@@ -20,13 +35,13 @@ class Entry:
     """One act as an export tells it.
 
     ``customer`` is the export's own word for the person (or what stands for them: a bicycle, a
-    card); ``receipt`` the act's number as printed; ``guessable`` says that such numbers hold fewer
+    card), None where it names nobody; ``receipt`` the act's number as printed; ``guessable`` says that such numbers hold fewer
     than 64 unpredictable bits. ``detail`` is for the holder's eyes only. ``operator`` is the
     operator of record where the export names one, as it names it.
     """
 
     line: int
-    customer: str
+    customer: str | None
     act: Act
     receipt: str
     guessable: bool

@@ -21,15 +21,18 @@ LONGEST_LINE = 65536
 class Report:
     """Rows of one file; every row read is either accepted or refused, zeroed ones are accepted.
 
-    ``zeroed`` and ``refused`` give line numbers by reason; ``replaced`` those of accepted rows that
-    took the place of an earlier one. The header is line 1.
+    ``zeroed``, ``refused`` and ``noticed`` (odd, but taken) give line numbers by reason;
+    ``replaced`` those of accepted rows that took the place of an earlier one; ``dropped`` counts
+    the columns that are not ours to read. The header is line 1.
     """
 
     read: int = 0
     accepted: int = 0
     zeroed: dict[str, list[int]] = field(default_factory=dict)
     refused: dict[str, list[int]] = field(default_factory=dict)
+    noticed: dict[str, list[int]] = field(default_factory=dict)
     replaced: list[int] = field(default_factory=list)
+    dropped: int = 0
 
     def accept(self) -> None:
         """Count a row that was understood."""
@@ -41,13 +44,17 @@ class Report:
         self.read += 1
         self.refused.setdefault(reason, []).append(line)
 
+    def notice(self, reason: str, line: int) -> None:
+        """Note something odd about an accepted row."""
+        self.noticed.setdefault(reason, []).append(line)
+
     def zero(self, reason: str, line: int) -> None:
         """Note that an accepted row counts 0 mg."""
         self.zeroed.setdefault(reason, []).append(line)
 
 
 def read_rows(
-    file: BinaryIO, columns: Sequence[str], keep: Sequence[str], report: Report
+    file: BinaryIO, keep: Sequence[str], report: Report
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield (line number, the columns to keep) of a CSV file; other columns are never handed on.
 
@@ -55,31 +62,33 @@ def read_rows(
     the report: ``too-long``, ``not-utf-8``, ``not-csv``, ``columns`` (too few or too many).
 
     Raises:
-        BadFile: the first line is not the header wanted.
+        BadFile: the first line is no header that names each column to keep exactly once.
     """
-    _check_header(file, columns)
-    places = {name: columns.index(name) for name in keep}
+    header = _read_header(file, keep)
+    places = {name: header.index(name) for name in keep}
+    report.dropped = len(header) - len(keep)
     for line, raw in enumerate(_lines(file), 2):
         if not raw.strip():
             continue
         try:
-            fields = _exactly(len(columns), _fields(raw))
+            fields = _exactly(len(header), _fields(raw))
         except BadFile as bad:
             report.refuse(str(bad), line)
             continue
         yield line, {name: fields[place] for name, place in places.items()}
 
 
-def _check_header(file: BinaryIO, columns: Sequence[str]) -> None:
-    wanted = f"wanted the columns {','.join(columns)}"
+def _read_header(file: BinaryIO, keep: Sequence[str]) -> list[str]:
+    wanted = f"wanted the columns {','.join(keep)}"
     try:
         found = _fields(next(_lines(file), b"").removeprefix(b"\xef\xbb\xbf"))
     except BadFile as bad:
         raise BadFile(f"{wanted}; the first line is {bad}") from bad
-    if found != list(columns):
+    if any(found.count(name) != 1 for name in keep):
         # A file without a header starts with a person's row, so only known names are repeated.
-        known = ",".join(name for name in columns if name in found) or "none of them"
-        raise BadFile(f"{wanted} in this order; found {len(found)} columns, known: {known}")
+        known = ",".join(name for name in keep if name in found) or "none of them"
+        raise BadFile(f"{wanted}, each once; found {len(found)} columns, known: {known}")
+    return found
 
 
 def _exactly(count: int, fields: list[str]) -> list[str]:
