@@ -88,7 +88,7 @@ def check_closes(
         BadTotal: a close does not say what its records add up to; its month is named.
     """
     found: list[OwnClose] = []
-    after = -1
+    after, void = -1, voided_in(batches)
     for text in closes:
         close = Close.opened(read_envelope(text, Close.typ))
         before = found[-1].balances if found else ZERO
@@ -98,7 +98,7 @@ def check_closes(
         if digest_of((b.batch, b.receipt) for b in covered) != close.batches:  # 2
             raise BadTotal(f"the close of {close.month} is not over the batches shown here")
         cap = release_of(close.methodology).cap
-        settled = settle(before, sums_of(covered, release_of), cap)  # 3
+        settled = settle(before, sums_of(covered, void, release_of), cap)  # 3
         _check_cells(key, close, settled.grams)  # 4
         found.append(OwnClose(text, close.month, settled.grams, settled.balances))
         after = close.upto
@@ -120,10 +120,19 @@ def check_unreadable(key: StreamKey, text: str) -> None:
     raise BadTotal("every cell of this close opens; a question about it goes to the source")
 
 
-def sums_of(batches: Iterable[OpenedBatch], release_of: ReleaseOf) -> dict[int, int]:
+def voided_in(batches: Iterable[OpenedBatch]) -> frozenset[bytes]:
+    """Return the acts whose receipts were counted before: they count 0, and what corrects them."""
+    return frozenset(record.act for batch in batches for record in batch.voided)
+
+
+def sums_of(
+    batches: Iterable[OpenedBatch], void: frozenset[bytes], release_of: ReleaseOf
+) -> dict[int, int]:
     """Return the milligrams of counting records by category number."""
     sums: dict[int, int] = {}
     for record in (record for batch in batches for record in batch.records):
+        if record.corrects in void:
+            continue
         category = release_of(record.release).category(record.behaviour)
         sums[category] = sums.get(category, 0) + record.mg
     return sums

@@ -24,8 +24,29 @@ class LinkBook(NamedTuple):
     ends: Month | None = None
 
 
+class Weighed(NamedTuple):
+    """What decides how much an act counts: `gross` milligrams before caps, `mg` after them.
+
+    `why` is the reason that its behaviour gave, where `gross` is 0 or cut.
+    """
+
+    act: bytes
+    behaviour: str
+    start: int
+    end: int
+    operator: str
+    receipt: str
+    gross: int
+    why: str | None
+    mg: int
+
+
 class ActBook(NamedTuple):
-    """One act; `record` is its JSON as it goes into a batch; `tagged`: its tag is K_net's."""
+    """One act; `record` is its JSON as it goes into a batch; `tagged`: its tag is K_net's.
+
+    `corrects` is the act that this one takes back; `seq` and `position` are where it went,
+    `counts` is 0 once the vault had its tag before.
+    """
 
     act: bytes
     link: bytes
@@ -33,10 +54,34 @@ class ActBook(NamedTuple):
     operator: str
     receipt: str
     category: int
+    behaviour: str
+    start: int
+    end: int
+    gross: int
+    why: str | None
     mg: int
     tag: bytes
     record: bytes
     tagged: bool
+    corrects: bytes | None = None
+    seq: int | None = None
+    position: int | None = None
+    counts: int = 1
+
+    @property
+    def weighed(self) -> Weighed:
+        """What decides how much it counts."""
+        return Weighed(
+            self.act,
+            self.behaviour,
+            self.start,
+            self.end,
+            self.operator,
+            self.receipt,
+            self.gross,
+            self.why,
+            self.mg,
+        )
 
 
 class BatchBook(NamedTuple):

@@ -22,13 +22,15 @@ from vault.crypto.seal import pad, seal
 from vault.encoding import compact_json
 from vault.errors import BadShape, Conflict
 from vault.messages import Batch, Close, Record, batch_info
+from vault.methodology import reasons
 from vault.methodology.quantify import Act, Credit
 from vault.methodology.release import Release
 from vault.months import Category, Month
 from vault.tags import fill_tags
 
 RECORD_LIMIT = 1 << 16
-Outcome = Literal["booked", "doubled", "before-link", "too-old"]
+Outcome = Literal["booked", "doubled", "before-link", "too-old", "refused", "unknown", "link-ended"]
+CLAIMS = {"platform": reasons.COLLECTED, "elsewhere": reasons.ELSEWHERE}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Booking:
 
     ``receipt`` is its number as printed, unique at the ``operator`` of record; ``guessable`` says
     that such numbers hold fewer than 64 unpredictable bits, so that no tag may be made from them.
-    ``detail`` (places and the like) is sealed for the holder and nobody else.
+    ``detail`` (places and the like) is sealed for the holder and nobody else. ``claimed`` says that
+    the reduction is not the person's: the platform collected it, or it is registered in another
+    mechanism; it then counts 0.
     """
 
     act: Act
@@ -45,12 +49,17 @@ class Booking:
     operator: str
     guessable: bool
     detail: Mapping[str, str] = field(default_factory=dict)
-    evidence: Literal["E3", "E4"] = "E3"
+    claimed: Literal["platform", "elsewhere"] | None = None
 
 
 @dataclass(frozen=True)
 class Booked:
-    """What became of a booking, and its credit."""
+    """What became of a booking, and its credit as it stands.
+
+    refused: out of bounds; unknown: no such act to take back; link-ended: its link goes on no more.
+    The credit is final once the act is in a batch: until then other acts of its customer may cut
+    it, or make room for it.
+    """
 
     outcome: Outcome
     credit: Credit
@@ -91,14 +100,11 @@ def compose_act(
         operator=booking.operator,
         receipt=booking.receipt,
         tag=tag,
-        evidence=booking.evidence,
+        evidence=strong_evidence(act.evidence),
         mg=credit.mg,
         reason=credit.reason,
         detail={"region": act.region, **booking.detail},
     )
-    text = compact_json(record.plain())
-    if len(text) > RECORD_LIMIT:
-        raise BadShape(f"a record holds at most {RECORD_LIMIT} bytes, found {len(text)}")
     return ActBook(
         name,
         link.link,
@@ -106,11 +112,80 @@ def compose_act(
         booking.operator,
         booking.receipt,
         release.category(credit.behaviour),
+        credit.behaviour,
+        act.start,
+        act.end,
+        credit.mg,
+        credit.reason,
         credit.mg,
         tag,
-        text,
+        _text_of(record),
         not booking.guessable,
     )
+
+
+def strong_evidence(found: str) -> Literal["E3", "E4"]:
+    """Return the evidence of an act that may be booked.
+
+    Raises:
+        BadShape: E0, E1 or E2: a cell holds only what an operator signed or metered.
+    """
+    if found == "E3":
+        return "E3"
+    if found == "E4":
+        return "E4"
+    raise BadShape(f"a source books acts of evidence E3 or E4, found {found[:4]}")
+
+
+def compose_reversal(
+    original: ActBook, link: LinkBook, month: Month, receipt: str, tag: bytes, name: bytes
+) -> ActBook:
+    """Return the negative record that takes an act back, citing it.
+
+    It says what the original says but its own number, month, tag (always a random one: the same
+    correction at another source must not void this one) and the milligrams, negated.
+
+    Args:
+        original: the act as it is booked.
+        link: its link.
+        month: the running booking month; closed months never change.
+        receipt: the number of the refund, credit note or correction.
+        tag: 16 random bytes.
+        name: 16 random bytes.
+    """
+    before = Record.parse(original.record)
+    record = before.model_copy(
+        update={
+            "act": name,
+            "receipt": receipt,
+            "tag": tag,
+            "mg": -before.mg,
+            "reason": reasons.TAKEN_BACK,
+            "corrects": original.act,
+        }
+    )
+    return original._replace(
+        act=name,
+        link=link.link,
+        month=month,
+        receipt=receipt,
+        gross=-original.mg,
+        why=reasons.TAKEN_BACK,
+        mg=-original.mg,
+        tag=tag,
+        record=_text_of(record),
+        tagged=False,
+        corrects=original.act,
+        seq=None,
+        position=None,
+    )
+
+
+def _text_of(record: Record) -> bytes:
+    text = compact_json(record.plain())
+    if len(text) > RECORD_LIMIT:
+        raise BadShape(f"a record holds at most {RECORD_LIMIT} bytes, found {len(text)}")
+    return text
 
 
 def compose_batch(

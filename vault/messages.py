@@ -288,7 +288,10 @@ class Receipt(Message):
 
 
 class Record(Shape):
-    """One act inside a batch, readable by the holder only."""
+    """One act inside a batch, readable by the holder only.
+
+    One that takes an earlier act back names it in ``corrects``; only such a one is negative.
+    """
 
     act: Id
     behaviour: str
@@ -303,7 +306,15 @@ class Record(Shape):
     evidence: Literal["E3", "E4"]
     mg: int
     reason: str | None = None
+    corrects: Id | None = None
     detail: dict[str, str] | None = None
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        wrong = self.mg < 0 if self.corrects is None else self.mg > 0
+        if wrong:
+            raise BadShape("only a record that takes another back has negative milligrams")
+        return self
 
 
 class KeyTime(Shape):

@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from vault import faults
+from vault import faults, ledger
 from vault.books import (
     ActBook,
     BatchBook,
@@ -153,13 +153,51 @@ class Outbox:
 
         return self.write(work)
 
-    def add_acts(self, acts: list[ActBook]) -> list[bool]:
-        """Book acts in one transaction; False for one whose receipt is booked already."""
-        sql = (
-            "INSERT INTO acts (act, link, month, operator, receipt, category, mg, tag,"
-            " record, tagged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        )
-        return self.write(lambda tx: [tx.run(sql, *act) > 0 for act in acts])
+    def add_acts(self, acts: list[ActBook], allot: ledger.Allot) -> list[ActBook | None]:
+        """Book acts of one link and month; return each as it stands now, None if booked before.
+
+        `allot` settles, in the same transaction, what every act counts that is in no batch yet.
+        """
+
+        def work(tx: Transaction) -> list[ActBook | None]:
+            added = [ledger.add_act(tx, act) for act in acts]
+            for link, month in sorted({(act.link, act.month) for act in acts}):
+                ledger.allot_waiting(tx, link, month, allot)
+            stored = [ledger.find_act(tx, act.operator, act.receipt) for act in acts]
+            return [act if new else None for act, new in zip(stored, added, strict=True)]
+
+        return self.write(work)
+
+    def take_back(
+        self,
+        operator: str,
+        of: str,
+        compose: Callable[[ActBook, LinkBook], ActBook],
+        allot: ledger.Allot,
+    ) -> tuple[LinkBook | None, ActBook | None]:
+        """Book what takes an act back; return the act's link, and what was booked.
+
+        Nothing is booked when no such act is known (no link), its link has ended, or it was taken
+        back before.
+        """
+
+        def work(tx: Transaction) -> tuple[LinkBook | None, ActBook | None]:
+            act = ledger.find_act(tx, operator, of)
+            link = act and tx.one(LinkBook, "SELECT * FROM links WHERE link = ?", act.link)
+            if act is None or link is None or act.corrects is not None:
+                return None, None
+            if link.state not in ("answered", "attached"):
+                return link, None
+            back = compose(act, link)
+            added = ledger.add_act(tx, back)
+            ledger.allot_waiting(tx, link.link, back.month, allot)
+            return link, back if added else None
+
+        return self.write(work)
+
+    def acts_of(self, customer: str) -> list[ActBook]:
+        """Return every act of a customer over all their links, by start."""
+        return self._database.read(lambda tx: ledger.acts_of(tx, customer))
 
     def unsent_batches(self) -> list[BatchBook]:
         """Return frozen batches without a receipt, in the order they must be sent."""
@@ -215,13 +253,7 @@ class Outbox:
                 batch.seq,
             )
             for position in taken:
-                voided = tx.run(
-                    "UPDATE acts SET counts = 0"
-                    " WHERE link = ? AND seq = ? AND position = ? AND tagged = 1",
-                    batch.link,
-                    batch.seq,
-                    position,
-                )
+                voided = ledger.void_act(tx, batch.link, batch.seq, position)
                 if not voided:
                     raise BadShape("the vault's receipt calls a random tag taken")
 
@@ -253,8 +285,7 @@ class Outbox:
         def work(tx: Transaction) -> bool:
             waiting = tx.all(
                 ActBook,
-                "SELECT act, link, month, operator, receipt, category, mg, tag, record, tagged"
-                " FROM acts"
+                "SELECT * FROM acts"
                 " WHERE link = ? AND month = ? AND seq IS NULL ORDER BY act LIMIT ?",
                 link,
                 month,

@@ -20,22 +20,29 @@ CREATE TABLE links (
 CREATE UNIQUE INDEX one_active_link ON links (customer) WHERE state IN ('answered', 'attached');
 
 CREATE TABLE acts (
-    act      BLOB NOT NULL PRIMARY KEY,
-    link     BLOB NOT NULL REFERENCES links,
-    month    TEXT NOT NULL,         -- booking month
-    operator TEXT NOT NULL,
-    receipt  TEXT NOT NULL,
-    category INTEGER NOT NULL,
-    mg       INTEGER NOT NULL,
-    tag      BLOB NOT NULL,
-    record   BLOB NOT NULL,
-    tagged   INTEGER NOT NULL,      -- 1: the tag is K_net's; a random one is never taken
-    seq      INTEGER,               -- null until frozen into a batch
-    position INTEGER,
-    counts   INTEGER NOT NULL DEFAULT 1,
+    act       BLOB NOT NULL PRIMARY KEY,
+    link      BLOB NOT NULL REFERENCES links,
+    month     TEXT NOT NULL,        -- booking month
+    operator  TEXT NOT NULL,
+    receipt   TEXT NOT NULL,
+    category  INTEGER NOT NULL,
+    behaviour TEXT NOT NULL,
+    starts    INTEGER NOT NULL,
+    ends      INTEGER NOT NULL,
+    gross     INTEGER NOT NULL,     -- milligrams before the caps of a day and a month
+    why       TEXT,                 -- why those are 0 or cut
+    mg        INTEGER NOT NULL,     -- milligrams that count; negative: it takes `corrects` back
+    tag       BLOB NOT NULL,
+    record    BLOB NOT NULL,
+    tagged    INTEGER NOT NULL,     -- 1: the tag is K_net's; a random one is never taken
+    corrects  BLOB UNIQUE REFERENCES acts,
+    seq       INTEGER,              -- null until frozen into a batch
+    position  INTEGER,
+    counts    INTEGER NOT NULL DEFAULT 1,
     UNIQUE (operator, receipt)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX acts_of_link ON acts (link, month, seq);
+CREATE INDEX acts_by_start ON acts (link, starts);
 
 CREATE TABLE batches (
     link    BLOB NOT NULL REFERENCES links,

@@ -14,18 +14,21 @@ send; a retry sends the same bytes: a vault that answers "conflict, start from h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from vault.allot import allot
 from vault.books import ActBook, Chain, CloseBook, Evidence, Frozen, LinkBook
 from vault.compose import (
+    CLAIMS,
     Booked,
     Booking,
-    Outcome,
     compose_act,
     compose_batch,
     compose_close,
+    compose_reversal,
 )
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.crypto.seal import check_sealing_key, open_sealed
@@ -36,6 +39,7 @@ from vault.errors import (
     BadShape,
     Conflict,
     NotFound,
+    OutOfBounds,
     TooEarly,
     Unlinked,
     Unreachable,
@@ -44,12 +48,13 @@ from vault.errors import (
 from vault.messages import (
     Link,
     LinkCode,
+    Record,
     Unlink,
     link_info,
 )
 from vault.methodology.quantify import Credit, quantify
 from vault.methodology.release import Release
-from vault.months import Month, add_months, close_slot, months_from
+from vault.months import Milligrams, Month, add_months, close_slot, months_from
 from vault.tags import tag_of
 from vault.wire import Wire
 
@@ -59,6 +64,8 @@ if TYPE_CHECKING:
 NONCE_LIFE = 600
 BATCH_ACTS = 1024
 OLDEST_MONTHS = 12
+_ACTIVE = ("answered", "attached")
+_NO_CREDIT = Credit(Milligrams(0), "", 0, None)
 
 
 @dataclass(frozen=True)
@@ -200,11 +207,14 @@ class Source:
     def book(self, customer: str, bookings: Iterable[Booking]) -> list[Booked]:
         """Book acts for a customer's link in the running month; one result per booking, in order.
 
-        Acts before the link, or older than 12 months, are not booked; a receipt is booked once.
+        Acts before the link, older than 12 months or out of bounds are not booked; a receipt is
+        booked once. What an act counts is allotted among all of this customer's acts: no two trips
+        at once, nothing twice under two behaviours, the caps of a day and a month.
 
         Raises:
             NotFound: the customer has no active link.
-            BadShape: a booking of an operator that this source may not book for, or too large.
+            BadShape: a booking of an operator that this source may not book for, of evidence below
+                E3, or too large.
         """
         link = self._outbox.link_of(customer)
         if link is None:
@@ -213,16 +223,54 @@ class Source:
         results, rows = [], []
         for booking in bookings:
             self._check_operator(booking.operator)
-            credit = quantify(booking.act, self.release)
-            outcome = self._outcome(booking, link, month)
-            results.append(Booked(outcome, credit))
-            if outcome == "booked":
-                rows.append(self._act_book(booking, credit, link, month))
-        added = iter(self._outbox.add_acts(rows))
-        return [
-            Booked("doubled", r.credit) if r.outcome == "booked" and not next(added) else r
-            for r in results
-        ]
+            booked = self._outcome(booking, link, month)
+            results.append(booked)
+            if booked.outcome == "booked":
+                rows.append(self._act_book(booking, booked.credit, link, month))
+        added = iter(self._outbox.add_acts(rows, partial(allot, release=self.release)))
+        return [self._booked(r, next(added)) if r.outcome == "booked" else r for r in results]
+
+    def _booked(self, booked: Booked, act: ActBook | None) -> Booked:
+        if act is None:
+            return replace(booked, outcome="doubled")
+        record = Record.parse(act.record)
+        credit = replace(booked.credit, mg=Milligrams(record.mg), reason=record.reason)
+        return replace(booked, credit=credit)
+
+    def take_back(self, operator: str, receipt: str, of: str) -> Booked:
+        """Take a booked act back in the running month: a refund, a credit note, a correction.
+
+        The whole act is taken back, by a negative record that cites it; what is right instead is
+        booked anew under another receipt. An act whose link has ended stays as it was closed.
+
+        Args:
+            operator: the operator of record of both.
+            receipt: the number of the refund, credit note or correction.
+            of: the receipt of the act.
+
+        Raises:
+            BadShape: an operator that this source may not book for.
+        """
+        self._check_operator(operator)
+        month = self.directory.month_at(self._now())
+
+        def compose(act: ActBook, link: LinkBook) -> ActBook:
+            tag, name = self._random(16), self._random(16)
+            return compose_reversal(act, link, month, receipt, tag, name)
+
+        settle = partial(allot, release=self.release)
+        link, act = self._outbox.take_back(operator, of, compose, settle)
+        if link is None:
+            return Booked("unknown", _NO_CREDIT)
+        if act is None:
+            return Booked("doubled" if link.state in _ACTIVE else "link-ended", _NO_CREDIT)
+        record = Record.parse(act.record)
+        credit = Credit(Milligrams(act.mg), record.behaviour, record.rev, record.reason)
+        return Booked("booked", credit)
+
+    def acts(self, customer: str) -> list[ActBook]:
+        """Return every act of a customer as these books hold it, over all their links."""
+        return self._outbox.acts_of(customer)
 
     def _check_operator(self, operator: str) -> None:
         # One act is booked by one party: its operator of record, or who may book for it.
@@ -233,12 +281,20 @@ class Source:
     def _operators(self) -> tuple[str, ...]:
         return (self.identity.id, *(self.directory.party(self.identity.id).books_for or ()))
 
-    def _outcome(self, booking: Booking, link: LinkBook, month: Month) -> Outcome:
-        if booking.act.start < link.since:
-            return "before-link"
-        if self.directory.month_at(booking.act.start) < add_months(month, -OLDEST_MONTHS):
-            return "too-old"
-        return "booked"
+    def _outcome(self, booking: Booking, link: LinkBook, month: Month) -> Booked:
+        act = booking.act
+        try:
+            credit = quantify(act, self.release)
+        except OutOfBounds as bad:
+            rev = self.release.behaviour(act.behaviour).rev
+            return Booked("refused", Credit(Milligrams(0), act.behaviour, rev, bad.reason))
+        if booking.claimed is not None and credit.mg:
+            credit = replace(credit, mg=Milligrams(0), reason=CLAIMS[booking.claimed])
+        if act.start < link.since:
+            return Booked("before-link", credit)
+        if self.directory.month_at(act.start) < add_months(month, -OLDEST_MONTHS):
+            return Booked("too-old", credit)
+        return Booked("booked", credit)
 
     def _act_book(self, booking: Booking, credit: Credit, link: LinkBook, month: Month) -> ActBook:
         name, tag = self._random(16), self.tag(booking)

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from vault.methodology.quantify import Act
+
+Claimed = Literal["platform", "elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,11 @@ class Entry:
     """One act as an export tells it.
 
     ``customer`` is the export's own word for the person (or what stands for them: a bicycle, a
-    card), None where it names nobody; ``receipt`` the act's number as printed; ``guessable`` says that such numbers hold fewer
-    than 64 unpredictable bits. ``detail`` is for the holder's eyes only. ``operator`` is the
-    operator of record where the export names one, as it names it.
+    card), None where it names nobody; ``receipt`` the act's number as printed; ``guessable`` says
+    that such numbers hold fewer than 64 unpredictable bits. ``detail`` is for the holder's eyes
+    only. ``operator`` is the operator of record where the export names one, as it names it.
+    ``claimed`` says that the reduction is not the person's: the platform collected it, or it is
+    registered elsewhere; such an act counts 0.
     """
 
     line: int
@@ -47,6 +52,7 @@ class Entry:
     guessable: bool
     detail: Mapping[str, str] = field(default_factory=dict)
     operator: str | None = None
+    claimed: Claimed | None = None
 
 
 @dataclass(frozen=True)

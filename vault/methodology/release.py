@@ -41,6 +41,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
@@ -51,7 +52,7 @@ from vault.methodology.behaviour import Behaviour, name_faults, parse_toml
 from vault.methodology.check import read_behaviour
 from vault.methodology.formula import Citation, Line, Texts
 from vault.methodology.limit import CATEGORY_NAMES, BehaviourId, CategoryName, Within
-from vault.months import Category, Grams
+from vault.months import DEFAULT_ZONE, Category, Grams
 
 Cap = Annotated[int, Field(ge=0, lt=CELL_LIMIT)]
 
@@ -148,6 +149,11 @@ class Release:
     def category(self, name: str) -> Category:
         """Return the category of a behaviour; raises BadMethodology when the release has none."""
         return self.behaviour(name).category
+
+    def zone(self, name: str) -> ZoneInfo:
+        """Return the zone in which a behaviour's days begin; the default for one it lacks."""
+        behaviour = self.behaviours.get(name)
+        return ZoneInfo(behaviour.zone if behaviour else DEFAULT_ZONE)
 
     def accepts(self, name: str) -> bool:
         """Return whether the release carries an acceptance of the behaviour (tier B)."""
