@@ -15,11 +15,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from consent.commands import audit, directory, platform, source, vault
+from consent.commands import audit, books, directory, platform, source, vault
 from consent.commands.consents import consents_app
 from consent.commands.holder import holder_app
 from consent.commands.records import records_app
 from consent.demo.cast import CITY
+from consent.demo.company import RELEASE
 from consent.demo.play import play
 from consent.demo.plot import MONTHS, read_plot
 from consent.demo.stage import Stage
@@ -29,6 +30,7 @@ from vault.encoding import Json
 app = new_app(__doc__)
 vault.add_commands(app)
 audit.add_commands(app)
+books.add_commands(source.source_app)
 holder_app.add_typer(records_app)
 holder_app.add_typer(consents_app)
 app.add_typer(directory.directory_app, name="directory")
@@ -50,6 +52,7 @@ def demo(
         int | None, typer.Option(min=1, help="Play only the first N bicycles.")
     ] = None,
     as_region: Annotated[str, typer.Option(help="The place the trips are said to be of.")] = "CN",
+    release: Annotated[str, typer.Option(help="The methodology release in force.")] = RELEASE,
     json_out: JsonOut = False,
     stay: Annotated[
         bool, typer.Option("--serve", help="Print one JSON line, then keep the server running.")
@@ -64,7 +67,7 @@ def demo(
     story = Story(Console(stderr=stay), quiet=json_out)
     with tempfile.TemporaryDirectory(prefix="carbonvault-demo-") as folder:
         plot = read_plot(trips, stations, holders, as_region)
-        with Stage(Path(folder), MONTHS[0]) as stage:
+        with Stage(Path(folder), MONTHS[0], release=release) as stage:
             begun = time.monotonic()
             figures = play(plot, stage, story)
             story.close()

@@ -120,6 +120,14 @@ def check_unreadable(key: StreamKey, text: str) -> None:
     raise BadTotal("every cell of this close opens; a question about it goes to the source")
 
 
+def counting_records(batches: Iterable[OpenedBatch]) -> list[Record]:
+    """Return the records that stand: not voided, not taken back, nor such a taking back."""
+    listed = list(batches)
+    records = [record for batch in listed for record in batch.records]
+    gone = voided_in(listed) | {record.corrects for record in records}
+    return [record for record in records if record.corrects is None and record.act not in gone]
+
+
 def voided_in(batches: Iterable[OpenedBatch]) -> frozenset[bytes]:
     """Return the acts whose receipts were counted before: they count 0, and what corrects them."""
     return frozenset(record.act for batch in batches for record in batch.voided)
@@ -128,7 +136,7 @@ def voided_in(batches: Iterable[OpenedBatch]) -> frozenset[bytes]:
 def sums_of(
     batches: Iterable[OpenedBatch], void: frozenset[bytes], release_of: ReleaseOf
 ) -> dict[int, int]:
-    """Return the milligrams of counting records by category number."""
+    """Return the milligrams by category number; `void` are acts that count 0."""
     sums: dict[int, int] = {}
     for record in (record for batch in batches for record in batch.records):
         if record.corrects in void:

@@ -6,13 +6,22 @@ add_closes([own], cells, scope)      the figure that a token over these cells un
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from consent.messages import LinkMonths
-from consent.recompute import OpenedBatch, OwnClose, ReleaseOf, check_closes, open_batch
+from consent.recompute import (
+    OpenedBatch,
+    OwnClose,
+    ReleaseOf,
+    check_closes,
+    counting_records,
+    open_batch,
+)
 from vault.crypto.keys import Root, record_key, stream_key
 from vault.errors import BadTotal
+from vault.messages import Record
 from vault.months import Category, Grams
 from vault.wire import Wire, objects_of, text_of
 
@@ -53,6 +62,37 @@ def add_closes(
     if not set(wanted) <= closes.keys():
         raise BadTotal("a close of this window is not there yet")
     return Grams(sum(closes[cell].grams[c - 1] for cell in wanted for c in scope))
+
+
+def overlapping(
+    links: Iterable[OwnLink], release_of: ReleaseOf
+) -> list[tuple[tuple[OwnLink, Record], tuple[OwnLink, Record]]]:
+    """Return trips of different links at the same time, both counting, by their start.
+
+    Nobody makes two trips at once. A source sees only its own, so over several links this is shown
+    to the holder and enforced nowhere (docs/methodology.md).
+    """
+    trips = sorted(
+        (
+            (own, record)
+            for own in links
+            for record in counting_records(own.batches)
+            if record.mg > 0 and release_of(record.release).behaviour(record.behaviour).occupies
+        ),
+        key=lambda trip: (trip[1].start, trip[1].end, trip[0].link),
+    )
+    return [
+        (first, second)
+        for number, first in enumerate(trips)
+        for second in _begun_before(first[1].end, trips[number + 1 :])
+        if first[0].link != second[0].link
+    ]
+
+
+def _begun_before(
+    end: int, trips: list[tuple[OwnLink, Record]]
+) -> Iterator[tuple[OwnLink, Record]]:
+    return takewhile(lambda trip: trip[1].start < end, trips)
 
 
 def _fetch_batches(wire: Wire, root: Root, link: bytes) -> list[OpenedBatch]:

@@ -30,7 +30,7 @@ from vault.outbox import Outbox
 from vault.source import Identity, Source
 from vault.wire import Wire
 
-RELEASE = "demo-1"
+RELEASE = "2026-1"
 
 
 class Company:
@@ -45,6 +45,7 @@ class Company:
         now: Callable[[], int],
         random: Callable[[int], bytes],
         books: Path | None,
+        release: str = RELEASE,
     ) -> None:
         """Stand around the vault of `place`.
 
@@ -56,9 +57,10 @@ class Company:
             now: the clock that everybody shares, unix seconds.
             random: gives so many random bytes.
             books: folder for the sources' books; None: in memory.
+            release: the methodology release in force.
         """
         self.place, self.url, self.now, self.random = place, place.settings.url, now, random
-        self.release: Release = load_release(RELEASE)
+        self.release: Release = load_release(release)
         self.cast: Cast = make_cast(place.vault_key.public, auditor, random)
         self.log_vkey = str(VerifierKey(place.settings.origin, ED25519, place.log_key.public))
         self.policy = Policy(auditor.public, self.log_vkey, demo=True)

@@ -13,7 +13,7 @@ from consent.demo import cast as parts
 from consent.demo import scenes
 from consent.demo.plot import MONTHS, Plot
 from consent.demo.refusals import refuse
-from consent.demo.scenes import Asked, Person, Sources, Teller
+from consent.demo.scenes import Asked, Counted, Person, Sources, Teller
 from consent.demo.stage import Stage
 from vault.encoding import Json, read_envelope
 from vault.messages import Batch, Close
@@ -44,6 +44,7 @@ def play(plot: Plot, stage: Stage, teller: Teller) -> dict[str, Json]:
     scenes.allow(people, teller)
     teller.scene("3  Three months: trips booked, sealed, closed")
     counted = scenes.ride(plot, stage, sources, teller)
+    _tell_counted(counted, stage.release.id, teller)
     teller.scene("4  What each party sees")
     _tell_views(people[0], teller)
     teller.scene("5  The platforms ask")
@@ -60,8 +61,12 @@ def play(plot: Plot, stage: Stage, teller: Teller) -> dict[str, Json]:
     return {
         "trips_read": plot.count,
         "rows_refused": {reason: [*lines] for reason, lines in plot.read.refused.items()},
+        "release": stage.release.id,
         "credited": counted.credited,
         "zeroed": dict(counted.zeroed),
+        "out_of_bounds": dict(counted.refused),
+        "capped": dict(counted.capped),
+        "mg_taken": dict(counted.cut),
         "mg_credited": counted.mg,
         **_closed(sources),
         "grams_released": {name: sum(a.total.grams for a in got) for name, got in asked.items()},
@@ -95,6 +100,21 @@ def _open(plot: Plot, teller: Teller) -> None:
     )
     for reason, lines in plot.read.refused.items():
         teller.say(f"rows refused, {reason}: line {', '.join(map(str, lines[:20]))}")
+
+
+def _tell_counted(counted: Counted, release: str, teller: Teller) -> None:
+    lines = [f"By release {release}, {counted.credited} trips count {counted.mg} mg. What took:"]
+    kinds = (
+        ("recorded with 0 g", counted.zeroed),
+        ("out of bounds, not recorded", counted.refused),
+        ("cut by a cap", counted.capped),
+    )
+    for kind, found in kinds:
+        lines += [
+            f"  {kind}: {count} by {reason}, {counted.cut[reason]} mg"
+            for reason, count in sorted(found.items())
+        ] or [f"  {kind}: none"]
+    teller.say("\n".join(lines))
 
 
 def _tell_links(person: Person, teller: Teller) -> None:

@@ -15,10 +15,12 @@ from consent.messages import Grant, Terms
 from consent.platform import Platform, Total
 from consent.records import OwnLink
 from consent.templates import latest_until
-from vault.compose import Booking
+from vault.compose import Booked, Booking
 from vault.crypto.keys import ROOT_SIZE, Root
 from vault.errors import BadTotal, Locale
 from vault.importers.bikeshare import Trip
+from vault.methodology.quantify import gross
+from vault.methodology.release import Release
 from vault.months import DEFAULT_ZONE, Category, Month, Window, add_months
 from vault.source import Source
 
@@ -59,11 +61,29 @@ class Person:
 
 @dataclass
 class Counted:
-    """What the sources booked."""
+    """What the sources booked; `cut` are the milligrams that a reason took, by reason."""
 
     credited: int = 0
     mg: int = 0
     zeroed: Counter[str] = field(default_factory=Counter)
+    capped: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    cut: Counter[str] = field(default_factory=Counter)
+
+    def add(self, booking: Booking, booked: Booked, release: Release) -> None:
+        """Count what became of one booking."""
+        mg, reason = booked.credit.mg, booked.credit.reason
+        if booked.outcome == "booked" and mg:
+            self.credited += 1
+            self.mg += mg
+        if booked.outcome == "refused":
+            self.refused[str(reason)] += 1
+        elif booked.outcome != "booked":
+            self.zeroed[booked.outcome] += 1
+        elif reason is not None:
+            (self.capped if mg else self.zeroed)[reason] += 1
+        if reason is not None:
+            self.cut[reason] += gross(booking.act, release) - mg
 
 
 @dataclass(frozen=True)
@@ -150,14 +170,8 @@ def _book(trips: list[Trip], name: str, source: Source, region: str, counted: Co
         )
         by_bike.setdefault(trip.bike, []).append(booking)
     for bike, bookings in by_bike.items():
-        for booked in source.book(bike, bookings):
-            if booked.outcome != "booked":
-                counted.zeroed[booked.outcome] += 1
-            elif booked.credit.reason is not None:
-                counted.zeroed[booked.credit.reason] += 1
-            else:
-                counted.credited += 1
-                counted.mg += booked.credit.mg
+        for booking, booked in zip(bookings, source.book(bike, bookings), strict=True):
+            counted.add(booking, booked, source.release)
 
 
 def _send(stage: Stage, sources: Sources, month: Month, people: int, teller: Teller) -> None:

@@ -24,7 +24,7 @@ from typing import Self
 import httpx2
 
 from consent.demo.cast import AUDITOR, CITY, VAULT
-from consent.demo.company import Company
+from consent.demo.company import RELEASE, Company
 from consent.folder import Pins, make_folder
 from consent.place import Settings, make_place, open_place, write_key
 from vault.crypto.keys import SigningKey
@@ -39,7 +39,11 @@ class Stage(Company):
     """One running demonstration; leaving the block stops the server and closes the books."""
 
     def __init__(
-        self, folder: Path, first: Month, random: Callable[[int], bytes] = os.urandom
+        self,
+        folder: Path,
+        first: Month,
+        random: Callable[[int], bytes] = os.urandom,
+        release: str = RELEASE,
     ) -> None:
         """Make keys, folder and clock at the beginning of month `first`; nothing runs yet."""
         self._folder = folder
@@ -48,7 +52,7 @@ class Stage(Company):
         url = f"http://127.0.0.1:{_free_port()}"
         make_place(folder / "vault", Settings(VAULT, url, auditor.public), random)
         place, http = open_place(folder / "vault"), httpx2.Client(timeout=60.0, trust_env=False)
-        super().__init__(place, auditor, first, http, self._read, random, folder)
+        super().__init__(place, auditor, first, http, self._read, random, folder, release)
         self._server: subprocess.Popen[bytes] | None = None
 
     def _read(self) -> int:

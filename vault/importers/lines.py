@@ -25,6 +25,7 @@ from vault.methodology.formula import Amount, Region, Unit
 from vault.methodology.limit import BehaviourId
 from vault.methodology.quantify import Act
 
+MARK = b"\xef\xbb\xbf"  # what some programs begin a file with
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\P{C}+$")]
 Moment = Annotated[int, Field(ge=946_684_800, lt=4_102_444_800)]  # the years 20YY
 Text = Annotated[str, StringConstraints(max_length=1000)]
@@ -54,12 +55,12 @@ class ActLine(Shape):
         """Return the act; raises BadFile when it ends before it starts."""
         if self.end < self.start:
             raise BadFile("ends-before-start")
-        activity: dict[str, int] = {**self.activity}
+        measured = {str(unit): amount for unit, amount in self.activity.items()}
         grade = self.evidence or "E3"
         return Entry(
             line,
             self.customer,
-            Act(self.behaviour, activity, self.start, self.end, self.region, grade),
+            Act(self.behaviour, measured, self.start, self.end, self.region, grade),
             self.receipt,
             self.guessable,
             self.detail or {},
@@ -99,7 +100,7 @@ def read_entries(
         report: filled while the acts are taken.
     """
     for number, raw in enumerate(_lines(file), 1):
-        if not raw.strip():
+        if not raw.removeprefix(MARK).strip():
             continue
         try:
             entry = _line(raw).entry(number)
@@ -111,10 +112,8 @@ def read_entries(
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    mark = b"\xef\xbb\xbf"
     while raw := file.readline(LONGEST_LINE + 1):
-        yield raw.removeprefix(mark)
-        mark = b""
+        yield raw
         while len(raw) > LONGEST_LINE and not raw.endswith(b"\n"):
             raw = file.readline(LONGEST_LINE + 1)
 
@@ -122,10 +121,10 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 def _line(raw: bytes) -> ActLine | BackLine:
     if len(raw) > LONGEST_LINE:
         raise BadFile("too-long")
+    text = raw.removeprefix(MARK).strip()
     try:
-        raw.decode("utf-8")
-        kind = BackLine if "takes_back" in strict_object(raw) else ActLine
-        return kind.parse(raw)
+        text.decode("utf-8")
+        return (BackLine if "takes_back" in strict_object(text) else ActLine).parse(text)
     except UnicodeDecodeError:
         raise BadFile("not-utf-8") from None
     except BadShape:

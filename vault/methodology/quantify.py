@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from vault.errors import BadShape, OutOfBounds
 from vault.methodology.behaviour import Behaviour, Evidence
+from vault.methodology.formula import milligrams
 from vault.methodology.release import Release
 from vault.months import Milligrams
 
@@ -69,6 +70,22 @@ def quantify(act: Act, release: Release) -> Credit:
     if counted.mg >= LIMIT:
         raise BadShape(f"{act.behaviour} of {counted.mg} mg is more than a record can hold")
     return Credit(counted.mg, behaviour.id, behaviour.rev, counted.reason)
+
+
+def gross(act: Act, release: Release) -> Milligrams:
+    """Return what the formula alone gives for an act, before exclusions, bounds and caps.
+
+    It is 0 where no factor fits. For telling what a rule took; nothing is credited by it.
+
+    Raises:
+        BadMethodology, BadShape: as quantify raises.
+    """
+    behaviour = release.behaviour(act.behaviour)
+    _check_measured(act, behaviour)
+    factor = behaviour.factor_for(act.region, act.start)
+    if isinstance(factor, str):
+        return Milligrams(0)
+    return milligrams(behaviour.formula, act.activity, factor)
 
 
 def _check_measured(act: Act, behaviour: Behaviour) -> None:
