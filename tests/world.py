@@ -81,7 +81,10 @@ class World(Company):
             place, self.database, lambda: self.time, wall_clock, random=Seeded(seed + b"vault")
         )
         self.client = TestClient(self.app, base_url=URL)
-        super().__init__(place, auditor, JAN, self.client, lambda: self.time, random, folder)
+        # demo-1 has no bounds and no caps: stories ride what they like.
+        super().__init__(
+            place, auditor, JAN, self.client, lambda: self.time, random, folder, "demo-1"
+        )
         self.sources: dict[str, Source] = {}
         self.receipts = 0
 

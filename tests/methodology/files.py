@@ -47,6 +47,44 @@ mg = 0
 reason = "round-trip"
 """
 GOOD = HEAD + EXCLUSION + FACTOR + VECTORS
+TIER_B = GOOD.replace('tier = "A"', 'tier = "B"')
+ZERO_VECTOR = """
+[[vectors]]
+activity = { m = 1200, s = 300 }
+region = "CN"
+start = 2026-01-05T08:00:00+08:00
+mg = 0
+reason = "no-published-factor"
+"""
+TIER_Z = HEAD.replace('"A"', '"Z"').replace('"linear", unit = "m"', '"zero"') + ZERO_VECTOR
+SOURCE = """source = { title = "a rule", locator = "clause 4", grade = "H", \
+note = { zh-CN = "注", en = "note" } }"""
+BOUND = """
+[[bounds]]
+rule = "over"
+unit = "m"
+limit = 20000
+reason = "too-far"
+text = { zh-CN = "太远", en = "too far" }
+proposal = true
+"""
+BOUND_VECTOR = """
+[[vectors]]
+activity = { m = 20001, s = 300 }
+region = "CN"
+start = 2026-01-05T08:00:00+08:00
+mg = 0
+reason = "too-far"
+refused = true
+"""
+CAPS = """
+[caps]
+act_g = 1000
+day_g = 1500
+month_g = 20000
+note = { zh-CN = "注", en = "note" }
+proposal = true
+"""
 
 
 def spoiled(old: str, new: str, text: str = GOOD) -> bytes:

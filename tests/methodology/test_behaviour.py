@@ -5,13 +5,28 @@ from importlib.resources import files
 
 import pytest
 
-from tests.methodology.files import EXCLUSION, FACTOR, GOOD, HEAD, VECTORS, spoiled
+from tests.methodology.files import (
+    BOUND,
+    BOUND_VECTOR,
+    CAPS,
+    EXCLUSION,
+    FACTOR,
+    GOOD,
+    HEAD,
+    SOURCE,
+    TIER_B,
+    TIER_Z,
+    VECTORS,
+    spoiled,
+)
 from vault.errors import BadMethodology
 from vault.methodology import reasons
+from vault.methodology.behaviour import Evidence
 from vault.methodology.check import read_behaviour
 from vault.months import Category
 
 JANUARY = 1767571200  # 2026-01-05T08:00:00+08:00
+STRONG: tuple[Evidence, ...] = ("E3", "E4")
 
 
 def test_the_good_file_is_read() -> None:
@@ -36,7 +51,7 @@ def test_the_good_file_is_read() -> None:
         (spoiled('units = ["m", "s"]', 'units = ["km", "s"]'), "units.0:"),
         (spoiled('zh-CN = "名", ', ""), "zh-CN and in en"),
         (spoiled('en = "says"', 'en = ""'), "zh-CN and in en"),
-        (spoiled('shape = "linear"', 'shape = "exp"'), "formula.shape:"),
+        (spoiled('shape = "linear"', 'shape = "exp"'), "formula: Input tag 'exp'"),
         (spoiled('unit = "m" }', 'unit = "m", then = "m*2" }'), "Extra inputs"),
         (spoiled('rule = "under"', 'rule = "odd"'), "exclusions.0:"),
         (spoiled("limit = 1", "limit = 1.5"), "limit:"),
@@ -113,11 +128,169 @@ def test_the_most_specific_region_is_taken() -> None:
     }
 
 
-@pytest.mark.parametrize(("tier", "why"), [("B", "not-accepted"), ("Z", "no-published-factor")])
-def test_other_tiers_count_nothing_and_may_have_any_grade(tier: str, why: str) -> None:
-    text = HEAD.replace('"A"', f'"{tier}"') + FACTOR.replace('"M"', '"U"') + VECTORS
-    text = text.replace("58440", f'0\nreason = "{why}"').replace("round-trip", why)
-    assert read_behaviour(text.encode()).count({"m": 9, "s": 9}, "CN", JANUARY)[:2] == (0, why)
+def test_tier_z_has_the_shape_zero_and_counts_nothing() -> None:
+    behaviour = read_behaviour(TIER_Z.encode())
+    assert behaviour.count({"m": 9, "s": 9}, "CN", JANUARY) == (0, "no-published-factor", False)
+    assert behaviour.factors == ()
+
+
+@pytest.mark.parametrize("grade", ["H", "M", "L", "U"])
+def test_tier_b_may_have_any_grade_and_its_vectors_say_what_would_count(grade: str) -> None:
+    behaviour = read_behaviour(spoiled('grade = "M"', f'grade = "{grade}"', TIER_B))
+    act = {"m": 1200, "s": 300}
+    assert behaviour.count(act, "CN", JANUARY) == (0, "not-accepted", False)
+    assert behaviour.count(act, "CN", JANUARY, accepted=True) == (58440, None, False)
+
+
+def test_an_acceptance_changes_nothing_but_tier_b() -> None:
+    for text in (GOOD, TIER_Z):
+        behaviour, act = read_behaviour(text.encode()), {"m": 1200, "s": 300}
+        plain = behaviour.count(act, "CN", JANUARY)
+        assert behaviour.count(act, "CN", JANUARY, accepted=True) == plain
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        (spoiled('tier = "A"', 'tier = "Z"'), "tier Z, and it alone, has the shape zero"),
+        (spoiled('tier = "Z"', 'tier = "A"', TIER_Z), "tier Z, and it alone, has the shape zero"),
+        (spoiled('tier = "Z"', 'tier = "B"', TIER_Z), "tier Z, and it alone, has the shape zero"),
+        ((TIER_Z + FACTOR).encode(), "tier Z, and it alone, has the shape zero"),
+        (spoiled(FACTOR, "", TIER_B), "vector 1 counts"),
+        (spoiled("58440", '0\nreason = "not-accepted"', TIER_B), "vector 1 counts (58440,"),
+        (spoiled('"no-published-factor"', '"not-accepted"', TIER_Z), "vector 1 counts"),
+    ],
+)
+def test_tier_and_shape_belong_together(file: bytes, says: str) -> None:
+    with pytest.raises(BadMethodology) as refused:
+        read_behaviour(file)
+    assert says in str(refused.value)
+
+
+DIFFERENCE = '{ shape = "difference", baseline = "m", project = "m" }'
+RATE = '{ shape = "production_x_rate", unit = "m" }'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('mg_per_unit = "48.7"', "", "wants the figures mg_per_unit, found none"),
+        ('mg_per_unit = "48.7"', 'rate = "0.5"', "wants the figures mg_per_unit, found rate"),
+        ('"48.7"', '"48.7"\nrate = "0.5"', "found mg_per_unit, rate"),
+        ('{ shape = "linear", unit = "m" }', DIFFERENCE, "baseline_mg_per_unit, project_mg_per"),
+        ('"48.7"', '"0"', "a factor is zero"),
+        ('"48.7"', '"0.000"', "a factor is zero"),
+    ],
+)
+def test_a_factor_gives_the_figures_of_its_shape_and_none_is_zero(
+    old: str, new: str, says: str
+) -> None:
+    with pytest.raises(BadMethodology) as refused:
+        read_behaviour(spoiled(old, new))
+    assert says in str(refused.value)
+
+
+def test_a_rate_is_at_most_one() -> None:
+    text = GOOD.replace('{ shape = "linear", unit = "m" }', RATE)
+    figures = 'production_mg_per_unit = "48.7"\nrate = "{}"'
+    whole = text.replace('mg_per_unit = "48.7"', figures.format("1"))
+    assert read_behaviour(whole.encode()).factors[0].figures["rate"] == 1
+    with pytest.raises(BadMethodology, match="a rate is at most 1"):
+        read_behaviour(whole.replace('rate = "1"', 'rate = "1.000000001"').encode())
+
+
+@pytest.mark.parametrize("ground", ["", f"proposal = true\n{SOURCE}", "proposal = false"])
+@pytest.mark.parametrize("text", [BOUND, CAPS])
+def test_a_bound_or_cap_has_one_ground_a_source_or_that_it_is_ours(text: str, ground: str) -> None:
+    whole = GOOD + BOUND_VECTOR + BOUND + CAPS
+    read_behaviour(whole.encode())
+    read_behaviour(whole.replace(text, text.replace("proposal = true", SOURCE)).encode())
+    with pytest.raises(BadMethodology, match="names its source, or says proposal = true"):
+        read_behaviour(whole.replace(text, text.replace("proposal = true", ground)).encode())
+
+
+@pytest.mark.parametrize(
+    ("caps", "says"),
+    [
+        ("act_g = 973", "a cap of 973 g is below its bounds, which allow 974000 mg"),
+        ("day_g = 973", "a cap of 973 g is below its bounds"),
+        ("month_g = 0", "a cap of 0 g is below its bounds"),
+        ("act_g = 974", ""),
+        ("act_g = 2000\nday_g = 1999", "act_g <= day_g <= month_g"),
+        ("day_g = 2000\nmonth_g = 1999", "act_g <= day_g <= month_g"),
+        ("", "wanted at least one cap"),
+    ],
+)
+def test_no_cap_is_below_what_an_act_within_bounds_counts(caps: str, says: str) -> None:
+    text = CAPS.replace("act_g = 1000\nday_g = 1500\nmonth_g = 20000", caps)
+    file = (GOOD + BOUND_VECTOR + BOUND + text).encode()
+    if not says:
+        assert read_behaviour(file).caps is not None
+        return
+    with pytest.raises(BadMethodology) as refused:
+        read_behaviour(file)
+    assert says in str(refused.value)
+
+
+def test_a_cap_without_a_bound_may_be_any() -> None:
+    text = GOOD.replace("mg = 58440", 'mg = 1000\nreason = "act-cap"')
+    behaviour = read_behaviour((text + CAPS.replace("act_g = 1000", "act_g = 1")).encode())
+    assert behaviour.count({"m": 1200, "s": 300}, "CN", JANUARY) == (1000, "act-cap", False)
+
+
+def test_an_act_above_its_cap_counts_the_cap_and_says_so() -> None:
+    behaviour = read_behaviour((GOOD + CAPS).encode())
+    most = 1_000_000 * 10 // 487  # metres within 1,000 g
+    assert behaviour.count({"m": most, "s": 9}, "CN", JANUARY)[1] is None
+    assert behaviour.count({"m": most + 1, "s": 9}, "CN", JANUARY) == (1_000_000, "act-cap", False)
+
+
+def test_an_act_beyond_a_bound_is_refused_and_at_it_is_not() -> None:
+    behaviour = read_behaviour((GOOD + BOUND_VECTOR + BOUND).encode())
+    assert behaviour.count({"m": 20_000, "s": 9}, "CN", JANUARY) == (974_000, None, False)
+    assert behaviour.count({"m": 20_001, "s": 9}, "CN", JANUARY) == (0, "too-far", True)
+
+
+def test_an_exclusion_comes_before_a_bound() -> None:
+    text = BOUND.replace('rule = "over"', 'rule = "under"').replace("20000", "5")
+    vector = BOUND_VECTOR.replace("20001", "4")
+    behaviour = read_behaviour((GOOD + vector + text).encode())
+    assert behaviour.count({"m": 0, "s": 9}, "CN", JANUARY) == (0, "round-trip", False)
+    assert behaviour.count({"m": 4, "s": 9}, "CN", JANUARY) == (0, "too-far", True)
+
+
+def test_a_bound_wants_a_vector_that_is_refused() -> None:
+    with pytest.raises(BadMethodology, match="no vector for too-far"):
+        read_behaviour((GOOD + BOUND).encode())
+    with pytest.raises(BadMethodology, match="vector 3 counts"):
+        read_behaviour((GOOD + BOUND_VECTOR.replace("refused = true", "") + BOUND).encode())
+
+
+def test_a_behaviour_is_not_exclusive_with_itself() -> None:
+    text = GOOD + '[[exclusive]]\nwith = "travel.walk"\nwithin = "time"\n'
+    assert read_behaviour(text.encode()).exclusive[0].other == "travel.walk"
+    with pytest.raises(BadMethodology, match="exclusive with itself"):
+        read_behaviour(text.replace("travel.walk", "travel.bike").encode())
+
+
+@pytest.mark.parametrize("evidence", ["E0", "E1", "E2"])
+def test_weak_evidence_counts_nothing(evidence: Evidence) -> None:
+    behaviour = read_behaviour(GOOD.encode())
+    assert behaviour.count({"m": 1200, "s": 300}, "CN", JANUARY, evidence)[:2] == (
+        0,
+        "weak-evidence",
+    )
+    for enough in STRONG:
+        assert behaviour.count({"m": 1200, "s": 300}, "CN", JANUARY, enough).mg == 58440
+
+
+def test_a_behaviour_may_want_metered_evidence_but_no_less_than_e3() -> None:
+    metered = read_behaviour(spoiled('tier = "A"', 'tier = "A"\nevidence = "E4"'))
+    act = {"m": 1200, "s": 300}
+    assert metered.count(act, "CN", JANUARY, "E3").reason == "weak-evidence"
+    assert metered.count(act, "CN", JANUARY, "E4").mg == 58440
+    with pytest.raises(BadMethodology, match="evidence"):
+        read_behaviour(spoiled('tier = "A"', 'tier = "A"\nevidence = "E2"'))
 
 
 def test_less_than_a_milligram_has_its_reason() -> None:

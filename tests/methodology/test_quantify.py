@@ -8,14 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.methodology.files import GOOD, release_file, spoiled
-from vault.errors import BadMethodology, BadShape
+from tests.methodology.files import BOUND, BOUND_VECTOR, CAPS, GOOD, TIER_B, release_file, spoiled
+from tests.methodology.test_release import ACCEPTED
+from vault.errors import BadMethodology, BadShape, OutOfBounds
+from vault.methodology.behaviour import Evidence
 from vault.methodology.quantify import Act, Credit, quantify
-from vault.methodology.release import load_release, read_release
+from vault.methodology.release import Release, load_release, read_release
 from vault.months import Milligrams
 
 JANUARY = 1767571200
 DEMO = load_release("demo-1")
+
+
+def release_of(text: str, more: str = "") -> Release:
+    return read_release(release_file(text.encode()) + more.encode(), [text.encode()])
 
 
 def bike(m: int, s: int, region: str = "CN-ZJ-HZ", start: int = JANUARY) -> Act:
@@ -85,6 +91,38 @@ def test_an_act_beyond_what_a_record_holds_is_refused() -> None:
 def test_an_unlisted_behaviour_is_refused() -> None:
     with pytest.raises(BadMethodology):
         quantify(Act("travel.metro", {"m": 1}, JANUARY, JANUARY, "CN"), DEMO)
+
+
+@pytest.mark.parametrize("evidence", ["E0", "E1", "E2"])
+def test_weak_evidence_is_credited_nothing(evidence: Evidence) -> None:
+    act = Act("travel.bike", {"m": 1200, "s": 300}, JANUARY, JANUARY + 300, "CN", evidence)
+    assert quantify(act, DEMO) == Credit(Milligrams(0), "travel.bike", 1, "weak-evidence")
+
+
+def test_an_act_out_of_bounds_is_an_error_that_names_the_bound_and_no_amount() -> None:
+    release = release_of(GOOD + BOUND_VECTOR + BOUND)
+    assert quantify(bike(20_000, 2_000), release).mg == 974_000
+    with pytest.raises(OutOfBounds) as refused:
+        quantify(bike(20_001, 2_001), release)
+    assert refused.value.reason == "too-far"
+    assert "20001" not in str(refused.value)
+
+
+def test_the_cap_of_one_act_cuts_what_lies_above() -> None:
+    release = release_of(GOOD + CAPS)
+    assert quantify(bike(20_533, 3_000), release) == Credit(
+        Milligrams(999_957), "travel.bike", 1, None
+    )
+    assert quantify(bike(20_534, 3_000), release) == Credit(
+        Milligrams(1_000_000), "travel.bike", 1, "act-cap"
+    )
+
+
+def test_tier_b_is_credited_once_its_release_accepts_it() -> None:
+    pending, accepted = release_of(TIER_B), release_of(TIER_B, ACCEPTED)
+    assert quantify(bike(1200, 300), pending).reason == "not-accepted"
+    assert quantify(bike(1200, 300), pending).mg == 0
+    assert quantify(bike(1200, 300), accepted).mg == 58_440
 
 
 factors = st.from_regex(r"(0|[1-9][0-9]{0,5})(\.[0-9]{1,9})?", fullmatch=True).filter(

@@ -18,6 +18,7 @@ from vault.errors import Locale
 from vault.methodology.formula import DAY, Activity, Difference, Formula, Grade, MeteredBaseline
 
 _NAME = re.compile(rf"[A-Za-z_]+|{DAY}", re.ASCII)
+LIST: dict[Locale, str] = {"zh-CN": "、", "en": ", "}
 _COUNT: dict[Locale, str] = {"zh-CN": "个", "en": "count"}
 _PERSONS: dict[Locale, str] = {"zh-CN": "人", "en": "persons"}
 _OWN_UNITS = {"wh_per_m": "Wh/m", "ml_per_m": "ml/m", "mg_per_ml": "mg/ml", "mg_per_wh": "mg/Wh"}
@@ -62,6 +63,12 @@ def decimal_text(exact: Fraction, digits: int = 6) -> str:
     return ("-" if exact < 0 else "") + text + ("…" if scaled.denominator != 1 else "")
 
 
+def ratio_text(exact: Fraction) -> str:
+    """Return a ratio of 0 or more to the nearest hundredth: 6.25."""
+    hundredths = (exact * 200 + 1) // 2
+    return f"{hundredths // 100:,}.{hundredths % 100:02d}"
+
+
 def grams_text(mg: int) -> str:
     """Return milligrams as grams, without rounding: 58.44 g."""
     return f"{decimal_text(Fraction(mg, 1000))} g"
@@ -90,7 +97,13 @@ def figure_text(formula: Formula, name: str, figure: Fraction, locale: Locale) -
 
 def equation_in_words(formula: Formula, locale: Locale) -> str:
     """Return a formula's equation, its figures named in words."""
-    return _told(formula, lambda name: FIGURES[name][locale] if name in FIGURES else name)
+
+    def word(name: str) -> str:
+        if name in FIGURES:
+            return FIGURES[name][locale]
+        return _DAY[locale] if name == str(DAY) else unit_text(name, locale, formula)
+
+    return _told(formula, word)
 
 
 def worked(

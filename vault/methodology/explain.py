@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vault.errors import BadMethodology, Locale, OutOfBounds
-from vault.methodology import reasons
 from vault.methodology.amounts import (
     FIGURES,
     GRADES,
+    LIST,
     decimal_text,
     equation_in_words,
     figure_text,
@@ -187,7 +187,7 @@ def _act(found: Explanation, locale: Locale) -> str:
         local_time(at, behaviour.zone).strftime("%Y-%m-%d %H:%M:%S") for at in (act.start, act.end)
     )
     return _LABELS[locale]["act"].format(
-        activity=", ".join(amounts),
+        activity=LIST[locale].join(amounts),
         start=start,
         end=end,
         zone=behaviour.zone,
@@ -210,9 +210,10 @@ def _calculation(found: Explanation, locale: Locale) -> str:
 def factor_lines(formula: Formula, factor: Factor, locale: Locale) -> Iterator[str]:
     """Yield a factor's figures with region and validity, then where they were read."""
     say = _LABELS[locale]
-    figures = "; ".join(
-        f"{FIGURES[name][locale]} {figure_text(formula, name, figure, locale)}"
-        for name, figure in factor.figures.items()
+    found = factor.figures
+    figures = LIST[locale].join(
+        f"{FIGURES[name][locale]} {figure_text(formula, name, found[name], locale)}"
+        for name in formula.figures
     )
     until = say["until"].format(day=factor.valid_until) if factor.valid_until else ""
     yield say["factor"].format(

@@ -27,7 +27,7 @@ ANOTHER = "counted-before"
 
 TEXTS: dict[str, dict[Locale, str]] = {
     TIER_B: {"zh-CN": "该核算方法尚未被采纳。", "en": "This method is not accepted yet."},
-    TIER_Z: {"zh-CN": "尚无公开发布的系数。", "en": "No factor is published for this."},
+    TIER_Z: {"zh-CN": "尚无可采用的公开系数。", "en": "No published factor can be used for this."},
     WEAK: {
         "zh-CN": "证据不足：只有经营方签名或计量的记录才计入。",
         "en": "The evidence is too weak: only what its operator signed or metered counts.",

@@ -1,4 +1,4 @@
-"""A folder of behaviour and release files, held against all the rules at once (docs/methodology.md).
+"""A folder of behaviour and release files, held against every rule (docs/methodology.md).
 
     check_shelf({"travel.bike.1.toml": b"…", "demo-1.toml": b"…"})
     [Fault(file="demo-1.toml", says="travel.bike.1.toml is not the file pinned: …")]
