@@ -15,9 +15,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from consent.commands import audit, books, directory, platform, source, vault
+from consent.commands import audit, books, directory, own, platform, source, vault
+from consent.commands.compare import compare_export
 from consent.commands.consents import consents_app
 from consent.commands.holder import holder_app
+from consent.commands.methodology import methodology_app
 from consent.commands.records import records_app
 from consent.demo.cast import CITY
 from consent.demo.company import RELEASE
@@ -31,12 +33,15 @@ app = new_app(__doc__)
 vault.add_commands(app)
 audit.add_commands(app)
 books.add_commands(source.source_app)
+own.add_commands(holder_app)
 holder_app.add_typer(records_app)
 holder_app.add_typer(consents_app)
 app.add_typer(directory.directory_app, name="directory")
 app.add_typer(holder_app, name="holder")
 app.add_typer(source.source_app, name="source")
 app.add_typer(platform.platform_app, name="platform")
+methodology_app.command("compare")(compare_export)
+app.add_typer(methodology_app, name="methodology")
 
 
 @app.command()

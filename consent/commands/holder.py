@@ -56,6 +56,11 @@ def opened(path: Path) -> Iterator[Holder]:
         _remember(folder, holder)
 
 
+def root_of(path: Path) -> Root:
+    """Return the root secret of a holder's folder; raises BadPlace."""
+    return Root(read_key(open_folder(path, "holder").path / _ROOT, ROOT_SIZE))
+
+
 def _holder(folder: Folder) -> Holder:
     root = Root(read_key(folder.path / _ROOT, ROOT_SIZE))
     counter = (read_text(folder.path / _COUNTER) or "0").strip()

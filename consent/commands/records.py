@@ -63,6 +63,12 @@ def _row(own: OwnLink, zone: str, record: Record, mg: int, reason: str | None) -
         "mg": mg,
         "reason": reason,
         "activity": {**record.activity},
+        "start_unix": record.start,
+        "end_unix": record.end,
+        "region": (record.detail or {}).get("region"),
+        "evidence": record.evidence,
+        "release": record.release,
+        "rev": record.rev,
         "detail": {**(record.detail or {})},
     }
 

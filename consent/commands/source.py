@@ -7,27 +7,27 @@ books.db books.key                                    its books, encrypted under
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from consent.commands.acts import of_lines, of_trips
+from consent.commands.acts import Tally, read_joining, read_parts
 from consent.commands.party import Where, accepted, add_party_commands
 from consent.place import read_key, write_key
 from consent.terminal import JsonOut, bars, new_app, read_word, spoken, tell, write_json
-from vault.compose import Booked, Booking
 from vault.crypto.keys import Secret, six_digits
 from vault.directory import release_fits
 from vault.encoding import Json, unb64u
-from vault.errors import BadPlace, NotFound, VaultError
-from vault.importers.report import Report
+from vault.errors import BadFile, BadPlace
+from vault.importers.catalogue import FORMATS, read_export
+from vault.importers.entry import Setting
+from vault.importers.opening import open_export
 from vault.messages import parse_hex
 from vault.methodology.release import load_release
-from vault.months import Month, parse_month
+from vault.months import Month, parse_month, zone_of
 from vault.outbox import Outbox
 from vault.source import NONCE_LIFE, Identity, Source
 
@@ -111,63 +111,42 @@ def check(folder: Where, json_out: JsonOut = False) -> None:
 @spoken
 def book(
     folder: Where,
-    trips: CsvFile = None,
-    stations: CsvFile = None,
-    region: Annotated[str, typer.Option(help="Where the trips are, such as CN-ZJ-HZ.")] = "",
-    customer_column: Annotated[
-        str, typer.Option(help="The column that names the customer: bike.")
-    ] = "bike",
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Plain or gzip.")],
+    form: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")],
+    beside: CsvFile = None,
+    region: Annotated[str, typer.Option(help="Where the acts are, such as CN-ZJ-HZ.")] = "",
     zone: Annotated[str, typer.Option(help="Time zone of the export; else the vault's.")] = "",
-    jsonl: CsvFile = None,
+    persons: Annotated[int | None, typer.Option(min=1, help="How many share the meter.")] = None,
+    behaviour: Annotated[str | None, typer.Option(help="What an unnamed act is.")] = None,
+    customers: CsvFile = None,
+    customer: Annotated[str | None, typer.Option(help="Whose all acts of the file are.")] = None,
     json_out: JsonOut = False,
 ) -> None:
-    """Book acts of linked customers: a bike-share export, or one JSON object a line.
+    """Book the acts of an export for linked customers, and take back what it takes back.
 
-    Example: carbonvault source book ./source --trips trips.csv --stations stations.csv
-    --region CN-ZJ-HZ --customer-column bike
+    --beside is the format's second file, such as the list of stations. --customers is a CSV file
+    with the columns receipt,customer, where the export names nobody. docs/importers.md has all.
+
+    Example: carbonvault source book ./source trips.csv.gz --format bikeshare
+    --beside stations.csv --region CN-ZJ-HZ
     """
-    if (trips is None) != (stations is None) or (trips is None) == (jsonl is None):
-        raise typer.BadParameter("give --trips with --stations, or --jsonl")
-    if customer_column != "bike" or (trips and not region):
-        raise typer.BadParameter("trips need a --region; their customers are in the column bike")
-    report, counted = Report(), Counter[str]()
-    with opened(folder) as (source, _), bars() as story:
-        if trips and stations:
-            hours = zone or source.directory.listing.zone
-            acts = of_trips(trips, stations, region, hours, source.identity.id, report)
-        else:
-            acts = of_lines(jsonl or Path(), source.identity.id, report)
-        done = story.work("customers booked", len(acts)) if acts else lambda: None
-        for customer, bookings in acts.items():
-            counted.update(_book(source, customer, bookings))
-            done()
-    _tell_booked(report, counted, json_out)
-
-
-def _book(source: Source, customer: str, bookings: list[Booking]) -> list[str]:
-    """Return what became of each act: credited, a reason for 0, or why it was not booked."""
-    try:
-        return [_word(booked) for booked in source.book(customer, bookings)]
-    except NotFound:
-        return ["not-linked"] * len(bookings)
-    except VaultError as bad:
-        if len(bookings) == 1:
-            return [bad.slug]
-    # One that is refused holds up no other.
-    return [word for booking in bookings for word in _book(source, customer, [booking])]
-
-
-def _word(booked: Booked) -> str:
-    return booked.outcome if booked.outcome != "booked" else booked.credit.reason or "credited"
-
-
-def _tell_booked(report: Report, counted: Counter[str], json_out: bool) -> None:
-    rows: dict[str, Json] = {name: [*lines] for name, lines in report.refused.items()}
-    members: dict[str, Json] = {"read": report.read, "acts": {**counted}, "rows_refused": rows}
-    lines = [f"{report.read} rows read"]
-    lines += [f"{count:>8}  {outcome}" for outcome, count in sorted(counted.items())]
-    lines += [f"refused, {name}: {len(at)} rows" for name, at in report.refused.items()]
-    tell(json_out, members, "\n".join(lines))
+    if customers and customer is not None:
+        raise typer.BadParameter("give --customers or --customer")
+    tally = Tally()
+    with ExitStack() as files, opened(folder) as (source, _), bars() as story:
+        joining = read_joining(customers, customer, tally.joined)
+        hours = zone_of(zone or source.directory.listing.zone)
+        setting = Setting(region, hours, persons, behaviour)
+        export = files.enter_context(open_export(file))
+        second = files.enter_context(open_export(beside)) if beside else None
+        entries = read_export(form, export, setting, tally.rows, second, tally.beside)
+        parts = read_parts(entries, joining, source.identity.id, tally.rows)
+        try:
+            tally.book_all(source, parts, story)
+        except BadFile:
+            typer.echo(tally.story(), err=True)  # what stood before the break is booked
+            raise
+    tell(json_out, tally.members(), tally.story())
 
 
 @source_app.command()
