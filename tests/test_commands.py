@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -168,7 +169,10 @@ class Town:
             times = {"start": self.time, "end": self.time + 60}
             lines.append(json.dumps({**BOOKED, **ride, **times}))
         self["acts.jsonl"].write_text("\n".join(lines), encoding="utf-8")
-        return self.do("source", "book", self["source"], "--jsonl", self["acts.jsonl"])
+        return self.do(*self.book_lines(self["acts.jsonl"]))
+
+    def book_lines(self, path: Path) -> list[object]:
+        return ["source", "book", self["source"], path, "--format", "jsonl"]
 
     def allow(self) -> str:
         words = [CITY, "CITY-REWARD", "--first", JAN, "--last", MAR, "--categories", 4]
@@ -440,14 +444,70 @@ def test_one_bad_line_stops_no_other_total(town: Town) -> None:
     assert town.do("platform", "grant", town["platform"], grant)["template"] == "CITY-REWARD"
 
 
+SAMPLE = ROOT / "vault" / "importers" / "sample"
+
+
 def test_an_export_of_bike_trips_is_booked_by_bicycle(town: Town) -> None:
-    sample = ROOT / "vault" / "importers" / "sample"
-    files = ["--trips", sample / "trips.csv", "--stations", sample / "stations.csv"]
-    book = ["source", "book", town["source"], *files]
-    acts = town.do(*book, "--region", "CN")["acts"]
-    assert acts == {"not-linked": sum(cast("dict[str, int]", acts).values())}
-    assert run(*book).code == 2  # a region is wanted
-    assert run(*book, "--region", "CN", "--customer-column", "zip_code").code == 2
+    form = ["--format", "bikeshare", "--beside", SAMPLE / "stations.csv"]
+    book = ["source", "book", town["source"], SAMPLE / "trips.csv", *form]
+    found = town.do(*book, "--region", "CN")
+    assert found["acts"] == {"not-linked": 299}
+    assert (found["read"], found["accepted"], found["mg_credited"]) == (299, 299, 0)
+    assert "does not say its region" in town.refused(*book)
+    assert "there are bikeshare, " in town.refused(*book[:-4], "--format", "bike")
+    assert run(*book, "--customer", "7", "--customers", SAMPLE / "stations.csv").code == 2
+
+
+def test_an_export_that_names_nobody_is_joined_to_customers(town: Town) -> None:
+    town.join()
+    ride = {**BOOKED, "activity": {"m": 5_000, "s": 900}, "start": town.time, "end": town.time}
+    del ride["customer"]
+    rides = [json.dumps({**ride, "receipt": f"X-{number}"}) for number in range(4)]
+    town["packed.jsonl.gz"].write_bytes(gzip.compress("\n".join(rides).encode()))
+    rows = ["receipt,customer", "X-0,7", "X-1,8", "X-2,7", "X-2,8", ",7"]
+    town["customers.csv"].write_text("\n".join(rows), encoding="utf-8")
+    book = town.book_lines(town["packed.jsonl.gz"])
+    found = town.do(*book, "--customers", town["customers.csv"])
+    assert found["acts"] == {"credited": 1, "not-linked": 1}
+    assert (found["read"], found["accepted"]) == (4, 2)
+    assert found["refused"] == {"no-customer": [3, 4]}
+    joined = cast("dict[str, Json]", found["joined"])
+    assert joined["refused"] == {"bad-text": [6], "doubled": [5]}
+    assert found["mg_credited"] == 243_500
+    assert "no-customer: 4 rows (lines 1, 2, 3, 4)" in run(*book).out
+    again = town.do(*book, "--customer", "7")
+    # Nobody rides twice at once: the first ride that is booked counts.
+    assert cast("dict[str, int]", again["acts"])["doubled"] == 1
+
+
+def test_lines_take_an_act_back_that_they_tell_and_say_what_is_not_the_persons(
+    town: Town,
+) -> None:
+    town.join()
+    ride = {**BOOKED, "activity": {"m": 5_000, "s": 900}, "start": town.time, "end": town.time + 9}
+    told: list[dict[str, object]] = [
+        {"takes_back": "X-1", "receipt": "X-9"},
+        {**ride, "receipt": "X-1"},
+        {**ride, "receipt": "X-2", "claimed": "platform"},
+        {**ride, "receipt": "X-3", "evidence": "E2"},
+        {"takes_back": "X-0", "receipt": "X-8"},
+    ]
+    town["acts.jsonl"].write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
+    found = town.do(*town.book_lines(town["acts.jsonl"]))
+    assert found["acts"] == {"credited": 1, "collected": 1, "weak-evidence": 1}
+    assert found["reversals"] == {"taken-back": 1, "unknown": 1}
+    assert (found["mg_credited"], found["mg_taken_back"]) == (243_500, 243_500)
+
+
+def test_a_file_that_breaks_off_is_booked_up_to_there_and_said_to_be_broken(town: Town) -> None:
+    ride = {**BOOKED, "activity": {"m": 5_000, "s": 900}, "start": town.time, "end": town.time}
+    rides = [json.dumps({**ride, "receipt": f"X-{number**3}"}) for number in range(20_000)]
+    town["cut.gz"].write_bytes(gzip.compress("\n".join(rides).encode())[:-99])
+    said = run(*town.book_lines(town["cut.gz"]))
+    assert said.code == 1
+    assert "rows read" in said.err
+    assert "not-linked" in said.err
+    assert "cut off" in said.err
 
 
 def test_records_go_into_a_spreadsheet_as_text_that_it_does_not_run(town: Town) -> None:

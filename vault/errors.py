@@ -362,9 +362,9 @@ class OutOfBounds(Local):
     en = "No such act is plausible, so it was not recorded."
     zh = "该行为的数值超出合理范围，未予记录。"
 
-    def __init__(self, behaviour: str, reason: str) -> None:
-        """Name the behaviour and the bound's reason code."""
-        super().__init__(f"{behaviour} is out of bounds: {reason}")
+    def __init__(self, detail: str, reason: str = "") -> None:
+        """Keep the bound's reason code."""
+        super().__init__(detail)
         self.reason = reason
 
 

@@ -89,7 +89,10 @@ def test_a_distance_holds_both_ways_and_without_one_the_ride_is_refused() -> Non
         ([tap(OUT, "08:00:00")], {"no-entry": [2]}),
         ([tap(OUT, "08:00:00"), tap(IN, "08:00:01")], {"no-entry": [2], "no-exit": [3]}),
         ([tap(IN, "08:00:00"), tap(OUT, "12:00:01")], {"no-exit": [2], "no-entry": [3]}),
-        ([tap(IN, "08:00:00"), tap(OUT, "08:09:00", card="K08")], {"no-exit": [2], "no-entry": [3]}),
+        (
+            [tap(IN, "08:00:00"), tap(OUT, "08:09:00", card="K08")],
+            {"no-exit": [2], "no-entry": [3]},
+        ),
         ([tap(IN, "08:00:00"), tap(OUT, "08:00:00")], {"no-entry": [3], "no-exit": [2]}),
         ([tap(IN, "08:00:00", ""), tap(OUT, "08:09:00")], {"no-station": [2, 3]}),
         ([tap(BUS, "08:00:00", "M433(福永）", gate="")], {"no-distance": [2]}),
@@ -102,7 +105,7 @@ def test_a_distance_holds_both_ways_and_without_one_the_ride_is_refused() -> Non
         ([tap(IN, "0014-01-05 08:00:00")], {"bad-time": [2]}),
         ([tap(IN, "9999-12-31 23:59:59")], {"bad-time": [2]}),
         ([tap(IN, "2026-02-30 08:00:00")], {"bad-time": [2]}),
-        ([tap(IN, "2026-01-05T08:00:00")], {"bad-time": [2]}),
+        ([tap(IN, "1767571200")], {"bad-time": [2]}),
         ([tap(IN, "NaN")], {"bad-time": [2]}),
         ([tap(IN, "-2026-01-05 08:00:00")], {"bad-time": [2]}),
         ([tap(IN, "08:00:00") + ",1"], {"columns": [2]}),
@@ -264,10 +267,9 @@ def counts(report: Report) -> dict[str, int]:
 
 
 @settings(max_examples=200)
-@given(rows, st.randoms(use_true_random=False))
-def test_the_order_of_rows_does_not_matter(rows: list[str], random: "object") -> None:
-    mixed = list(rows)
-    getattr(random, "shuffle")(mixed)  # noqa: B009
+@given(rows.flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows))))
+def test_the_order_of_rows_does_not_matter(both: tuple[list[str], list[str]]) -> None:
+    rows, mixed = both
     (first, one), (second, other) = read(export(*rows)), read(export(*mixed))
     assert facts(first) == facts(second)
     assert counts(one) == counts(other)

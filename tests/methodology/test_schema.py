@@ -69,16 +69,16 @@ def _choice(value: Json, node: Node, root: Node) -> bool:
 def _text(value: Json, node: Node, root: Node) -> bool:
     if not isinstance(value, str):
         return True
-    least, most = cast(int, node.get("minLength", 0)), cast(int, node.get("maxLength", 10**9))
+    least, most = cast("int", node.get("minLength", 0)), cast("int", node.get("maxLength", 10**9))
     return least <= len(value) <= most and bool(re.search(str(node.get("pattern", "")), value))
 
 
 def _number(value: Json, node: Node, root: Node) -> bool:
     if not isinstance(value, int):
         return True
-    least, most = cast(int, node.get("minimum", value)), cast(int, node.get("maximum", value))
-    above = cast(int, node.get("exclusiveMinimum", value - 1))
-    return above < value < cast(int, node.get("exclusiveMaximum", value + 1)) and (
+    least, most = cast("int", node.get("minimum", value)), cast("int", node.get("maximum", value))
+    above = cast("int", node.get("exclusiveMinimum", value - 1))
+    return above < value < cast("int", node.get("exclusiveMaximum", value + 1)) and (
         least <= value <= most
     )
 
@@ -104,7 +104,7 @@ def _items(value: Json, node: Node, root: Node) -> bool:
     if not isinstance(value, list):
         return True
     each = cast("Node", node.get("items", {}))
-    return len(value) >= cast(int, node.get("minItems", 0)) and all(
+    return len(value) >= cast("int", node.get("minItems", 0)) and all(
         fits(item, each, root) for item in value
     )
 

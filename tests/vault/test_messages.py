@@ -83,7 +83,7 @@ RECORD = Record(
     receipt="TX-1",
     tag=LINK,
     evidence="E4",
-    mg=-5,
+    mg=5,
 )
 SHAPES: list[Shape] = [*MESSAGES, CODE, RECORD]
 NAMED = pytest.mark.parametrize("found", SHAPES, ids=lambda found: type(found).__name__)
@@ -374,3 +374,41 @@ def test_infos_are_those_of_the_page() -> None:
 def test_payload_of_an_attach_is_as_the_docstring_shows() -> None:
     payload = read_envelope(MESSAGES[2].signed(KEY), "cv1-attach").payload
     assert payload == b'{"iat":1,"link":"' + b"01" * 16 + b'","receipt":"a.b.c"}'
+
+
+@pytest.mark.parametrize(
+    ("mg", "corrects", "taken"),
+    [
+        (5, None, True),
+        (0, None, True),
+        (-1, None, False),
+        (-(2**53) + 1, None, False),
+        (-5, "02" * 16, True),
+        (0, "02" * 16, True),
+        (1, "02" * 16, False),
+        (2**53 - 1, "02" * 16, False),
+    ],
+)
+def test_only_a_record_that_takes_another_back_is_negative_and_it_is_never_positive(
+    mg: int, corrects: str | None, taken: bool
+) -> None:
+    plain: dict[str, Json] = {"mg": mg} if corrects is None else {"mg": mg, "corrects": corrects}
+    raw = changed(RECORD, **plain)
+    if taken:
+        assert compact_json(Record.parse(raw).plain()) == raw
+    else:
+        with pytest.raises(BadShape, match="takes another back"):
+            Record.parse(raw)
+
+
+@pytest.mark.parametrize("corrects", [None, "", "02" * 15, "02" * 17, "AB" * 16, 2, ["02" * 16]])
+def test_a_correction_names_one_act_by_its_id(corrects: Json) -> None:
+    with pytest.raises(BadShape):
+        Record.parse(changed(RECORD, mg=-5, corrects=corrects))
+
+
+def test_a_record_that_corrects_nothing_has_no_such_member() -> None:
+    assert "corrects" not in RECORD.plain()
+    correction = RECORD.model_copy(update={"mg": -5, "corrects": b"\2" * 16})
+    assert correction.plain()["corrects"] == "02" * 16
+    assert Record.parse(compact_json(correction.plain())) == correction

@@ -1,4 +1,4 @@
-"""Amounts as exports write them, made integers of the base unit (docs/methodology.md).
+"""Amounts as exports write them, made integers of the base unit (docs/importers.md).
 
 exact_units("7.78", 1000)              7780      kWh to Wh
 exact_units(Decimal("1.2345"), 1000)   1234      rounded down: nobody gains by a digit

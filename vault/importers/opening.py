@@ -1,11 +1,12 @@
-"""Export files opened, unpacked and parsed with bounds (docs/methodology.md).
+"""Export files opened, unpacked and parsed with bounds (docs/importers.md).
 
     with open_export(Path("trips.csv.gz")) as file:      plain or gzip, told by the first bytes
         read_rows(file, …)                               a line at a time, whatever it unpacks to
     with open_export(Path("trips.json")) as file:
         parse_json(read_limited(file))                   numbers are int or Decimal, never float
 
-Everything that is wrong with a file is a BadFile; what could be read before a break was read.
+Everything that is wrong with a file is a BadFile; what could be read before a break was read. A
+gzip's checksum stands at its end, so the last rows before a damage may be wrong ones.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ LONGEST_LINE = 65536
 
 @dataclass
 class Report:
-    """Rows of one file; every row read is either accepted or refused, zeroed ones are accepted.
+    """Rows of one file; read = accepted + refused always, and zeroed ones are accepted.
 
     ``zeroed``, ``refused`` and ``noticed`` (odd, but taken) give line numbers by reason;
     ``replaced`` those of accepted rows that took the place of an earlier one; ``dropped`` counts
@@ -44,6 +44,11 @@ class Report:
         self.read += 1
         self.refused.setdefault(reason, []).append(line)
 
+    def overrule(self, reason: str, line: int) -> None:
+        """Refuse a row after all that was accepted, such as one whose act is out of bounds."""
+        self.accepted -= 1
+        self.refused.setdefault(reason, []).append(line)
+
     def notice(self, reason: str, line: int) -> None:
         """Note something odd about an accepted row."""
         self.noticed.setdefault(reason, []).append(line)
@@ -51,6 +56,14 @@ class Report:
     def zero(self, reason: str, line: int) -> None:
         """Note that an accepted row counts 0 mg."""
         self.zeroed.setdefault(reason, []).append(line)
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line of a file: all its columns in order, and which of them are kept."""
+
+    columns: tuple[str, ...]
+    keep: tuple[str, ...]
 
 
 def read_rows(
@@ -64,31 +77,49 @@ def read_rows(
     Raises:
         BadFile: the first line is no header that names each column to keep exactly once.
     """
-    header = _read_header(file, keep)
-    places = {name: header.index(name) for name in keep}
-    report.dropped = len(header) - len(keep)
+    yield from read_under(file, read_header(file, keep), report)
+
+
+def read_header(file: BinaryIO, *layouts: Sequence[str]) -> Header:
+    """Return the header of a CSV file, to keep the columns of the first layout that it has.
+
+    Args:
+        file: open in binary mode, at its start.
+        layouts: the columns to keep, by kind of export.
+
+    Raises:
+        BadFile: the first line is no header that names each column of a layout exactly once.
+    """
+    wanted = f"wanted the columns {' or '.join(','.join(keep) for keep in layouts)}"
+    first = next(_lines(file), b"").removeprefix(b"\xef\xbb\xbf")
+    try:
+        found = _fields(first)
+    except BadFile as bad:
+        raise BadFile(f"{wanted}; the first line is {bad}") from bad
+    for keep in layouts:
+        if all(found.count(name) == 1 for name in keep):
+            return Header(tuple(found), tuple(keep))
+    # A file without a header starts with a person's row, so only known names are repeated.
+    names = dict.fromkeys(name for keep in layouts for name in keep)
+    known = ",".join(name for name in names if name in found) or "none of them"
+    raise BadFile(f"{wanted}, each once; found {len(found)} columns, known: {known}")
+
+
+def read_under(
+    file: BinaryIO, header: Header, report: Report
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield the rows of a file whose header was read, as read_rows does."""
+    places = {name: header.columns.index(name) for name in header.keep}
+    report.dropped = len(header.columns) - len(header.keep)
     for line, raw in enumerate(_lines(file), 2):
         if not raw.strip():
             continue
         try:
-            fields = _exactly(len(header), _fields(raw))
+            fields = _exactly(len(header.columns), _fields(raw))
         except BadFile as bad:
             report.refuse(str(bad), line)
             continue
         yield line, {name: fields[place] for name, place in places.items()}
-
-
-def _read_header(file: BinaryIO, keep: Sequence[str]) -> list[str]:
-    wanted = f"wanted the columns {','.join(keep)}"
-    try:
-        found = _fields(next(_lines(file), b"").removeprefix(b"\xef\xbb\xbf"))
-    except BadFile as bad:
-        raise BadFile(f"{wanted}; the first line is {bad}") from bad
-    if any(found.count(name) != 1 for name in keep):
-        # A file without a header starts with a person's row, so only known names are repeated.
-        known = ",".join(name for name in keep if name in found) or "none of them"
-        raise BadFile(f"{wanted}, each once; found {len(found)} columns, known: {known}")
-    return found
 
 
 def _exactly(count: int, fields: list[str]) -> list[str]:
@@ -108,8 +139,13 @@ def _fields(raw: bytes) -> list[str]:
     if len(raw) > LONGEST_LINE:
         raise BadFile("too-long")
     try:
-        return next(csv.reader([raw.decode("utf-8").rstrip("\r\n")], strict=True), [])
+        text = raw.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         raise BadFile("not-utf-8") from None
+    if "\0" in text:
+        # csv takes it for a letter, and the books would keep it.
+        raise BadFile("not-csv")
+    try:
+        return next(csv.reader([text], strict=True), [])
     except csv.Error:
         raise BadFile("not-csv") from None

@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 from vault.errors import BadFile
 from vault.importers.entry import Entry, Setting
 from vault.importers.report import Report, read_rows
+from vault.importers.times import local_time, unix_of
 from vault.methodology.quantify import Act
 
 BEHAVIOUR = "travel.metro"
@@ -41,7 +42,6 @@ _GATES = {"地铁入站": True, "地铁出站": False}
 _BUS = "巴士"
 _CARD = re.compile(r"[0-9A-Za-z-]{1,32}", re.ASCII)
 _METRES = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
-_TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII)
 
 
 class Tap(NamedTuple):
@@ -116,7 +116,7 @@ def _taps_by_card(file: BinaryIO, zone: ZoneInfo, report: Report) -> dict[str, l
     for line, row in read_rows(file, KEPT, report):
         try:
             tap = _tap(line, row, zone)
-            card = _matched(_CARD, row["card_token"], "bad-card")
+            card = _card(row["card_token"])
         except BadFile as bad:
             report.refuse(str(bad), line)
             continue
@@ -133,7 +133,7 @@ def _tap(line: int, row: Mapping[str, str], zone: ZoneInfo) -> Tap:
         raise BadFile("no-distance")
     if row["deal_type"] not in _GATES:
         raise BadFile("unknown-kind")
-    at = _unix(row["deal_date"], zone)
+    at = unix_of(local_time(row["deal_date"]), zone)
     station, gate = _text(row["station"]), _text(row["car_no"])
     return Tap(at, _GATES[row["deal_type"]], station, gate, line)
 
@@ -191,7 +191,15 @@ def _distance(row: Mapping[str, str]) -> tuple[tuple[str, str], int]:
         raise BadFile("bad-text")
     if origin == destination:
         raise BadFile("same-station")
-    return (origin, destination), int(_matched(_METRES, row["m"], "bad-number"))
+    if not _METRES.fullmatch(row["m"]):
+        raise BadFile("bad-number")
+    return (origin, destination), int(row["m"])
+
+
+def _card(text: str) -> str:
+    if not _CARD.fullmatch(text):
+        raise BadFile("bad-card")
+    return text
 
 
 def _text(text: str) -> str:
@@ -199,17 +207,3 @@ def _text(text: str) -> str:
     if len(plain) > LONGEST_TEXT or not plain.isprintable():
         raise BadFile("bad-text")
     return plain
-
-
-def _unix(text: str, zone: ZoneInfo) -> int:
-    try:
-        local = datetime.fromisoformat(_matched(_TIME, text, "bad-time"))
-    except ValueError:
-        raise BadFile("bad-time") from None
-    return int(local.replace(tzinfo=zone).timestamp())
-
-
-def _matched(pattern: re.Pattern[str], text: str, slug: str) -> str:
-    if not pattern.fullmatch(text):
-        raise BadFile(slug)
-    return text

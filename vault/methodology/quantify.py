@@ -66,7 +66,8 @@ def quantify(act: Act, release: Release) -> Credit:
     accepted = release.accepts(behaviour.id)
     counted = behaviour.count(act.activity, act.region, act.start, act.evidence, accepted)
     if counted.refused:
-        raise OutOfBounds(act.behaviour, counted.reason or "")
+        reason = counted.reason or ""
+        raise OutOfBounds(f"{act.behaviour} is out of bounds: {reason}", reason)
     if counted.mg >= LIMIT:
         raise BadShape(f"{act.behaviour} of {counted.mg} mg is more than a record can hold")
     return Credit(counted.mg, behaviour.id, behaviour.rev, counted.reason)

@@ -104,7 +104,7 @@ def _unpinned(file: bytes, shelf: Mapping[str, bytes]) -> Iterator[str]:
     by_name = {name.rpartition("/")[2]: sha256(each).hexdigest() for name, each in shelf.items()}
     listed = parse_toml(file).get("behaviours")
     for pin in listed if isinstance(listed, list) else []:
-        if not isinstance(pin, dict) or pin.get("sha256") in there:
+        if not isinstance(pin, dict) or str(pin.get("sha256")) in there:
             continue
         name = f"{pin.get('id')}.{pin.get('rev')}.toml"
         found = by_name.get(name)
