@@ -230,9 +230,21 @@ class Outbox:
         self.write(lambda tx: tx.run(sql, link, month, text))
 
     def refuse_batches(self, link: bytes) -> None:
-        """Mark the link's unconfirmed batches refused: the link had ended before them."""
-        sql = "UPDATE batches SET refused = 1 WHERE link = ? AND receipt IS NULL"
-        self.write(lambda tx: tx.run(sql, link))
+        """Mark the link's unconfirmed batches refused: the link had ended before them.
+
+        Their acts are in no close and never will be, so that they count nothing.
+        """
+
+        def work(tx: Transaction) -> None:
+            tx.run("UPDATE batches SET refused = 1 WHERE link = ? AND receipt IS NULL", link)
+            tx.run(
+                "UPDATE acts SET counts = 0 WHERE link = ? AND seq IN"
+                " (SELECT seq FROM batches WHERE link = ? AND refused = 1)",
+                link,
+                link,
+            )
+
+        self.write(work)
 
     def closes(self) -> list[CloseBook]:
         """Return every frozen close."""
@@ -273,16 +285,23 @@ class Outbox:
         return [row.month for row in self._all(_MonthRow, sql, link, month)]
 
     def freeze_batch(
-        self, link: bytes, month: Month, most: int, compose: Callable[[int, list[ActBook]], Frozen]
+        self,
+        link: bytes,
+        month: Month,
+        most: int,
+        compose: Callable[[int, list[ActBook]], Frozen],
+        allot: ledger.Allot,
     ) -> bool:
         """Freeze the next batch of a booking month; return whether acts of it are left.
 
-        `compose` gets the sequence number and the acts that fit (up to `most`, and 1 MiB), and
-        returns text and tags; it runs inside the transaction, so that text, sequence number and
-        acts are kept together or not.
+        What its acts count is settled by `allot` once more, and then stands. `compose` gets the
+        sequence number and the acts that fit (up to `most`, and 1 MiB), and returns text and tags;
+        it runs inside the transaction, so that text, sequence number and acts are kept together
+        or not.
         """
 
         def work(tx: Transaction) -> bool:
+            ledger.allot_waiting(tx, link, month, allot)
             waiting = tx.all(
                 ActBook,
                 "SELECT * FROM acts"

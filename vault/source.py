@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from vault.allot import allot
-from vault.books import ActBook, Chain, CloseBook, Evidence, Frozen, LinkBook
+from vault.allot import Allotted, allot
+from vault.books import ActBook, Chain, CloseBook, Evidence, Frozen, LinkBook, Weighed
 from vault.compose import (
     CLAIMS,
     Booked,
@@ -227,8 +226,13 @@ class Source:
             results.append(booked)
             if booked.outcome == "booked":
                 rows.append(self._act_book(booking, booked.credit, link, month))
-        added = iter(self._outbox.add_acts(rows, partial(allot, release=self.release)))
+        added = iter(self._outbox.add_acts(rows, self._allot))
         return [self._booked(r, next(added)) if r.outcome == "booked" else r for r in results]
+
+    def _allot(
+        self, settled: Iterable[Weighed], waiting: Iterable[Weighed]
+    ) -> dict[bytes, Allotted]:
+        return allot(settled, waiting, self.release)
 
     def _booked(self, booked: Booked, act: ActBook | None) -> Booked:
         if act is None:
@@ -258,8 +262,7 @@ class Source:
             tag, name = self._random(16), self._random(16)
             return compose_reversal(act, link, month, receipt, tag, name)
 
-        settle = partial(allot, release=self.release)
-        link, act = self._outbox.take_back(operator, of, compose, settle)
+        link, act = self._outbox.take_back(operator, of, compose, self._allot)
         if link is None:
             return Booked("unknown", _NO_CREDIT)
         if act is None:
@@ -344,7 +347,7 @@ class Source:
         def compose(seq: int, acts: list[ActBook]) -> Frozen:
             return compose_batch(link, seq, acts, self.identity.key, self._now(), self._random)
 
-        return self._outbox.freeze_batch(link.link, month, BATCH_ACTS, compose)
+        return self._outbox.freeze_batch(link.link, month, BATCH_ACTS, compose, self._allot)
 
     def flush(self) -> int:
         """Send everything frozen and unconfirmed, the same bytes as ever; return how many batches.

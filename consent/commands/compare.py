@@ -264,7 +264,7 @@ def _notes(survey: Survey, report: Report, days: int, zone: str) -> Iterator[str
     if survey.taken_back:
         yield f"{len(survey.taken_back):,} acts that the file itself takes back are left out."
     if survey.claimed:
-        yield f"{survey.claimed:,} acts that are claimed elsewhere are left out."
+        yield f"{survey.claimed:,} acts that a platform or another scheme claims are left out."
     if days and survey.first is not None:
         first = local_time(survey.first, zone)
         yield f"Every act was moved by {days:,} days; the file's first day is {first:%Y-%m-%d}."

@@ -158,7 +158,7 @@ def export(tmp_path: Path) -> Path:
     rows = [
         {**LINE, "customer": "7", "receipt": "R-1"},
         {**LINE, "customer": "7", "receipt": "R-2"},
-        {**LINE, "customer": "8", "receipt": "R-3", "claimed": "collected"},
+        {**LINE, "customer": "8", "receipt": "R-3", "claimed": "platform"},
         {**LINE, "customer": "8", "receipt": "R-4", "activity": {"m": 0, "s": 300}},
         {"takes_back": "R-2", "receipt": "R-9"},
     ]

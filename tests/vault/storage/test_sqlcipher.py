@@ -13,7 +13,7 @@ from sqlcipher3 import dbapi2
 from vault.crypto.keys import Secret
 from vault.errors import BadDatabase, BadPlace, NotFound
 from vault.storage.database import Transaction
-from vault.storage.sqlcipher import READERS, SqlCipher
+from vault.storage.sqlcipher import READERS, VERSION, SqlCipher
 
 KEY = Secret(bytes(range(32)))
 SCHEMAS = [
@@ -161,7 +161,7 @@ def test_damaged_or_plain_file_is_refused(path: Path, tmp_path: Path) -> None:
 
 def test_file_of_another_schema_version_is_refused(path: Path) -> None:
     opened = SqlCipher(path, KEY, SCHEMAS)
-    opened.write(lambda tx: tx.run("PRAGMA user_version = 2"))
+    opened.write(lambda tx: tx.run(f"PRAGMA user_version = {VERSION + 1}"))
     opened.close()
     with pytest.raises(BadDatabase, match="version"):
         SqlCipher(path, KEY, SCHEMAS)
