@@ -76,7 +76,8 @@ def check_closes(
     """Return every close of a link, recomputed from the records.
 
     1. months rise. 2. the digest is over the batches and receipts since the close before. 3. the
-    balance chain. 4. T·g + rho·h = C and c − mask = T for all seven categories.
+    balance chain. 4. T·g + rho·h = C and c − mask = T for all seven categories. 5. what takes a
+    record back names an earlier one of this link, once, and takes exactly what it counted.
 
     Args:
         key: the link's stream secret.
@@ -87,6 +88,7 @@ def check_closes(
     Raises:
         BadTotal: a close does not say what its records add up to; its month is named.
     """
+    check_corrections(batches)  # 5
     found: list[OwnClose] = []
     after, void = -1, voided_in(batches)
     for text in closes:
@@ -118,6 +120,27 @@ def check_unreadable(key: StreamKey, text: str) -> None:
         if grams >= CELL_LIMIT or hide(Grams(grams), masks) != cell:
             return
     raise BadTotal("every cell of this close opens; a question about it goes to the source")
+
+
+def check_corrections(batches: Iterable[OpenedBatch]) -> None:
+    """Return when every correction takes back exactly one earlier record, and none twice.
+
+    Raises:
+        BadTotal: one names no record of this link, another amount, or a record taken back before.
+    """
+    known: dict[bytes, Record] = {}
+    for batch in batches:
+        listed = [*batch.records, *batch.voided]
+        known |= {record.act: record for record in listed if record.corrects is None}
+        for record in listed:
+            if record.corrects is None:
+                continue
+            original = known.pop(record.corrects, None)
+            if original is None or (original.behaviour, -original.mg) != (
+                record.behaviour,
+                record.mg,
+            ):
+                raise BadTotal(f"batch {batch.seq} takes back a record that is not there as named")
 
 
 def counting_records(batches: Iterable[OpenedBatch]) -> list[Record]:

@@ -43,9 +43,7 @@ def allot(
     """
     counted = list(settled)
     found: dict[bytes, Allotted] = {}
-    for act in sorted(
-        waiting, key=lambda each: (each.start, each.end, each.operator, each.receipt)
-    ):
+    for act in sorted(waiting, key=_turn):
         allotted = _allot_one(act, counted, release)
         found[act.act] = allotted
         if allotted.mg:

@@ -129,7 +129,7 @@ def explain(
 
     FILE holds an act, one act a line, or what `carbonvault holder records --json` prints.
 
-    Example: carbonvault holder records ./me --json | carbonvault methodology explain -
+    Example: carbonvault methodology explain act.json --locale both
     """
     wanted = LOCALES if locale == "both" else (locale or own_locale(),)
     parts = []

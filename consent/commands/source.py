@@ -34,7 +34,6 @@ from vault.source import NONCE_LIFE, Identity, Source
 source_app = new_app("Commands of a source.")
 add_party_commands(source_app, "source")
 Customer = Annotated[str, typer.Argument(help="The source's own word for the customer.")]
-CsvFile = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
 STATES = ("answered", "attached", "ending", "stopped")
 
 
@@ -113,19 +112,23 @@ def book(
     folder: Where,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Plain or gzip.")],
     form: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")],
-    beside: CsvFile = None,
+    beside: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The format's second file.")
+    ] = None,
     region: Annotated[str, typer.Option(help="Where the acts are, such as CN-ZJ-HZ.")] = "",
     zone: Annotated[str, typer.Option(help="Time zone of the export; else the vault's.")] = "",
     persons: Annotated[int | None, typer.Option(min=1, help="How many share the meter.")] = None,
     behaviour: Annotated[str | None, typer.Option(help="What an unnamed act is.")] = None,
-    customers: CsvFile = None,
+    customers: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Whose each receipt is, CSV.")
+    ] = None,
     customer: Annotated[str | None, typer.Option(help="Whose all acts of the file are.")] = None,
     json_out: JsonOut = False,
 ) -> None:
     """Book the acts of an export for linked customers, and take back what it takes back.
 
-    --beside is the format's second file, such as the list of stations. --customers is a CSV file
-    with the columns receipt,customer, where the export names nobody. docs/importers.md has all.
+    --beside is such as the list of stations; --customers has the columns receipt,customer and is
+    for exports that name nobody. Every format stands in docs/importers.md.
 
     Example: carbonvault source book ./source trips.csv.gz --format bikeshare
     --beside stations.csv --region CN-ZJ-HZ

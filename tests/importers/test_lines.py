@@ -55,8 +55,8 @@ def test_a_line_is_an_act() -> None:
 
 
 def test_an_act_may_tell_more() -> None:
-    more = {"operator": "other.example", "detail": {"车站": "=1+1"}, "evidence": "E4"}
-    (found,), _ = read(line(**more, claimed="platform", customer=None))
+    more: dict[str, object] = {"operator": "other.example", "detail": {"车站": "=1+1"}}
+    (found,), _ = read(line({**ACT, **more}, evidence="E4", claimed="platform", customer=None))
     assert isinstance(found, Entry)
     assert (found.customer, found.operator, found.claimed) == (None, "other.example", "platform")
     assert (found.act.evidence, found.detail) == ("E4", {"车站": "=1+1"})

@@ -21,7 +21,7 @@ from tests.methodology.files import (
     release_file,
 )
 from tests.methodology.test_shapes import KNOWN, SHAPES, Case
-from tests.test_commands import run
+from tests.test_commands import Town, run
 from vault.encoding import Json
 from vault.errors import BadMethodology, BadShape, Locale
 from vault.methodology.amounts import (
@@ -353,3 +353,23 @@ def test_list_and_show_tell_names_tiers_factors_and_why_nothing_counts() -> None
 def test_an_explanation_is_a_value() -> None:
     assert explain(bike(1200), DEMO) == explain(bike(1200), DEMO)
     assert isinstance(explain(bike(1200), DEMO), Explanation)
+
+
+def test_the_records_that_a_holder_prints_are_explained_as_they_are(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    try:
+        town.publish()
+        town.join()
+        town.ride(1_200)
+        town.do("source", "send", town["source"])
+        printed = run("holder", "records", town["me"], "--json").out
+    finally:
+        town.stop()
+    (record,) = json.loads(printed)["records"]
+    (told,) = read_told(printed.encode())
+    assert told.recorded is not None
+    assert (told.act.region, told.act.activity) == ("CN-ZJ-HZ", record["activity"])
+    assert explain(told.act, load_release(record["release"])).mg == record["mg"] > 0
+    said = run("methodology", "explain", "-", typed=printed)
+    assert (said.code, f"{record['mg']:,} mg" in said.out) == (0, True)
+    assert record["release"] in said.out

@@ -273,3 +273,12 @@ def test_the_cap_of_an_act_cuts_at_the_milligram(grams: int, m: int) -> None:
         assert capped == (1000 * grams, "act-cap", False)
     else:
         assert capped == plain
+
+
+@given(st.integers(1, 1000))
+def test_exactly_the_cap_is_not_cut(times: int) -> None:
+    behaviour = limited("", f"act_g = {487 * times}")
+    at = {"m": 10_000 * times, "s": 60}
+    beyond = {"m": 10_000 * times + 1, "s": 60}
+    assert behaviour.count(at, "CN", JANUARY) == (487_000 * times, None, False)
+    assert behaviour.count(beyond, "CN", JANUARY) == (487_000 * times, "act-cap", False)

@@ -11,6 +11,7 @@ or in a second file beside it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
@@ -30,6 +31,8 @@ from vault.importers.entry import Entry, Reversal, Setting
 from vault.importers.report import Report
 
 Entries = Iterator[Entry | Reversal]
+
+_REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,8}){0,3}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def _check_needs(form: Format, setting: Setting, has_beside: bool) -> None:
     for wanted in form.wants:
         if not getattr(setting, wanted):
             raise BadFile(f"{form.name} does not say its {wanted}; give it")
+    if setting.region and not _REGION.fullmatch(setting.region):
+        raise BadFile("wanted a region such as CN-ZJ-HZ: a country, and up to three parts of it")
     if has_beside and form.beside is None:
         raise BadFile(f"{form.name} takes no second file")
 
