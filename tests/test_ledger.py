@@ -132,12 +132,13 @@ def test_neither_order_nor_files_change_a_close_before_the_batch(world: World) -
     """Seven customers with the same acts: as one file, row by row, shuffled, split by day."""
     names = [f"customer {n}" for n in range(7)]
     people = [world.person(name, EAST) for name in names]
+    world.move(JAN, day=10, hour=8)
 
     def rows(name: str) -> list[Booking]:
-        days = range(5)
+        days = range(-6, -1)
         bikes = [(BIKE, 3, DAY * day + 40 * n) for day in days for n in range(3)]
-        others = [(METRO, 6, DAY * day + 55) for day in days] + [(LEAVE, 2, DAY * 4 + 100)]
-        listed = [*bikes, *others, (CUP, 9, 10)]
+        others = [(METRO, 6, DAY * day + 55) for day in days] + [(LEAVE, 2, DAY * -2 + 100)]
+        listed = [*bikes, *others, (CUP, 9, DAY * -6 + 10)]
         return [
             act(world, f"{name}-{number}", km, minute, behaviour)
             for number, (behaviour, km, minute) in enumerate(listed)
@@ -183,9 +184,10 @@ def test_what_is_frozen_stands_and_what_waits_gives_way(world: World) -> None:
 def test_frozen_acts_use_up_the_caps_of_a_day_and_a_month(world: World) -> None:
     world.person("ann", EAST)
     for day in range(3):
-        book(world, "ann", act(world, f"R-{day}a", minute=DAY * day))
+        world.move(JAN, day=2 + day)
+        book(world, "ann", act(world, f"R-{day}a"))
         world.sources[EAST].send_batches()
-        book(world, "ann", act(world, f"R-{day}b", minute=DAY * day + 60))
+        book(world, "ann", act(world, f"R-{day}b", minute=60))
     assert shown(world, "ann") == {
         "R-0a": (243_500, None),
         "R-0b": (156_500, "day-cap"),
@@ -233,6 +235,13 @@ def test_an_act_whose_batch_was_refused_uses_up_nothing(world: World) -> None:
 
 
 # Not booked, or booked as nothing
+
+
+def test_an_act_of_days_to_come_is_not_booked(world: World) -> None:
+    world.person("ann", EAST)
+    assert said(book(world, "ann", act(world, "R-1", minute=DAY + 1))[0])[0] == "not-yet"
+    assert world.sources[EAST].acts("ann") == []
+    assert said(book(world, "ann", act(world, "R-1", minute=DAY))[0])[0] == "booked"
 
 
 def test_an_act_out_of_bounds_is_refused_and_in_no_book(world: World) -> None:

@@ -29,7 +29,9 @@ from vault.months import Category, Month
 from vault.tags import fill_tags
 
 RECORD_LIMIT = 1 << 16
-Outcome = Literal["booked", "doubled", "before-link", "too-old", "refused", "unknown", "link-ended"]
+Outcome = Literal[
+    "booked", "doubled", "before-link", "too-old", "not-yet", "refused", "unknown", "link-ended"
+]
 CLAIMS = {"platform": reasons.COLLECTED, "elsewhere": reasons.ELSEWHERE}
 
 

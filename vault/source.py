@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 NONCE_LIFE = 600
 BATCH_ACTS = 1024
 OLDEST_MONTHS = 12
+DAY = 86400
 _ACTIVE = ("answered", "attached")
 _NO_CREDIT = Credit(Milligrams(0), "", 0, None)
 
@@ -206,7 +207,8 @@ class Source:
     def book(self, customer: str, bookings: Iterable[Booking]) -> list[Booked]:
         """Book acts for a customer's link in the running month; one result per booking, in order.
 
-        Acts before the link, older than 12 months or out of bounds are not booked; a receipt is
+        Acts before the link, older than 12 months, more than a day ahead or out of bounds are not
+        booked; a receipt is
         booked once. What an act counts is allotted among all of this customer's acts: no two trips
         at once, nothing twice under two behaviours, the caps of a day and a month.
 
@@ -293,6 +295,8 @@ class Source:
             return Booked("refused", Credit(Milligrams(0), act.behaviour, rev, bad.reason))
         if booking.claimed is not None and credit.mg:
             credit = replace(credit, mg=Milligrams(0), reason=CLAIMS[booking.claimed])
+        if act.start > self._now() + DAY:
+            return Booked("not-yet", credit)  # a day is granted to clocks that differ
         if act.start < link.since:
             return Booked("before-link", credit)
         if self.directory.month_at(act.start) < add_months(month, -OLDEST_MONTHS):
