@@ -77,7 +77,7 @@ def check_closes(
 
     1. months rise. 2. the digest is over the batches and receipts since the close before. 3. the
     balance chain. 4. T·g + rho·h = C and c − mask = T for all seven categories. 5. what takes a
-    record back names an earlier one of this link, once, and takes exactly what it counted.
+    record back names one of this link, once, and takes exactly what it counted.
 
     Args:
         key: the link's stream secret.
@@ -123,24 +123,19 @@ def check_unreadable(key: StreamKey, text: str) -> None:
 
 
 def check_corrections(batches: Iterable[OpenedBatch]) -> None:
-    """Return when every correction takes back exactly one earlier record, and none twice.
+    """Return when every correction takes back exactly one record of this link, and none twice.
 
     Raises:
         BadTotal: one names no record of this link, another amount, or a record taken back before.
     """
-    known: dict[bytes, Record] = {}
-    for batch in batches:
-        listed = [*batch.records, *batch.voided]
-        known |= {record.act: record for record in listed if record.corrects is None}
-        for record in listed:
-            if record.corrects is None:
-                continue
-            original = known.pop(record.corrects, None)
-            if original is None or (original.behaviour, -original.mg) != (
-                record.behaviour,
-                record.mg,
-            ):
-                raise BadTotal(f"batch {batch.seq} takes back a record that is not there as named")
+    listed = [record for batch in batches for record in (*batch.records, *batch.voided)]
+    known = {record.act: record for record in listed if record.corrects is None}
+    for record in listed:
+        if record.corrects is None:
+            continue
+        original = known.pop(record.corrects, None)
+        if original is None or (original.behaviour, -original.mg) != (record.behaviour, record.mg):
+            raise BadTotal("a correction takes back a record that is not there as it says")
 
 
 def counting_records(batches: Iterable[OpenedBatch]) -> list[Record]:

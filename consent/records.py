@@ -19,6 +19,7 @@ from consent.recompute import (
     counting_records,
     open_batch,
 )
+from vault.allot import end_of
 from vault.crypto.keys import Root, record_key, stream_key
 from vault.errors import BadTotal
 from vault.messages import Record
@@ -79,14 +80,18 @@ def overlapping(
             for record in counting_records(own.batches)
             if record.mg > 0 and release_of(record.release).behaviour(record.behaviour).occupies
         ),
-        key=lambda trip: (trip[1].start, trip[1].end, trip[0].link),
+        key=lambda trip: (trip[1].start, _over(trip[1]), trip[0].link),
     )
     return [
         (first, second)
         for number, first in enumerate(trips)
-        for second in _begun_before(first[1].end, trips[number + 1 :])
+        for second in _begun_before(_over(first[1]), trips[number + 1 :])
         if first[0].link != second[0].link
     ]
+
+
+def _over(record: Record) -> int:
+    return end_of(record.start, record.end, record.activity.get("s", 0))
 
 
 def _begun_before(

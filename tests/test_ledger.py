@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Literal
 
@@ -23,7 +24,7 @@ from tests.test_attack_vault import lose_answers
 from tests.world import EAST, FEB, JAN, MAR, TRAVEL, WEST, Person, World
 from vault.books import ActBook
 from vault.compose import Booked, Booking
-from vault.errors import BadShape, Unreachable
+from vault.errors import BadMethodology, BadShape, Unreachable
 from vault.messages import Record
 from vault.methodology.behaviour import Evidence
 from vault.methodology.quantify import Act
@@ -368,16 +369,80 @@ def test_an_act_is_taken_back_once(world: World) -> None:
     assert closed(world) == [0]
 
 
-def test_a_correction_is_no_act_and_its_number_is_used_up(world: World) -> None:
+@pytest.mark.parametrize("number", ["R-1", "R-2", "N-1"])
+def test_a_refund_has_numbers_of_its_own(world: World, number: str) -> None:
+    """It may be called like an act, like its own act, or like another refund: the act is gone."""
     world.person("ann", EAST)
     book(world, "ann", act(world, "R-1"), act(world, "R-2", minute=40))
-    take_back(world, "R-1")
-    assert take_back(world, "refund of R-1", "N-1").outcome == "unknown"
-    assert take_back(world, "R-2", "refund of R-1").outcome == "doubled"
-    assert take_back(world, "R-2", "R-2").outcome == "doubled"
-    assert [said(each)[0] for each in book(world, "ann", act(world, "refund of R-1"))] == [
-        "doubled"
+    assert take_back(world, "R-2", "N-1").outcome == "booked"
+    assert take_back(world, "R-1", number).outcome == "booked"
+    world.close_month(JAN)
+    assert closed(world) == [0]
+
+
+def test_a_correction_is_not_taken_back(world: World) -> None:
+    world.person("ann", EAST)
+    book(world, "ann", act(world, "R-1"))
+    take_back(world, "R-1", "N-1")
+    assert take_back(world, "N-1", "N-2").outcome == "waits"
+    world.close_month(JAN)
+    assert closed(world) == [0]
+
+
+def test_a_refund_that_comes_before_its_act_waits_for_it(world: World) -> None:
+    ann = world.person("ann", EAST)
+    assert take_back(world, "R-1", "N-1").outcome == "waits"
+    assert take_back(world, "R-1", "N-2").outcome == "waits"
+    book(world, "ann", act(world, "R-1"), act(world, "R-2", minute=40))
+    assert take_back(world, "R-1", "N-3").outcome == "doubled"
+    world.close_month(JAN)
+    assert [close.grams[3] for close in own_link(ann).closes] == [243]
+
+
+def test_no_correction_goes_into_a_batch_before_its_act(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vault.source.BATCH_ACTS", 3)
+    ann = world.person("ann", EAST)
+    for number in range(12):
+        book(world, "ann", act(world, f"R-{number}", km=1, minute=40 * number))
+    for number in range(0, 12, 2):
+        take_back(world, f"R-{number}", f"N-{number}")
+    world.sources[EAST].send_batches()
+    seq = {each.act: each.seq for each in world.sources[EAST].acts("ann")}
+    backs = [each for each in world.sources[EAST].acts("ann") if each.corrects]
+    assert len(set(seq.values())) > 3
+    assert all((seq[back.corrects or b""] or 0) <= (back.seq or 0) for back in backs)
+    world.close_month(JAN)
+    assert [close.grams[3] for close in own_link(ann).closes] == [6 * 48_700 // 1000]
+
+
+def test_trips_that_last_no_second_by_their_times_still_take_their_time(world: World) -> None:
+    """Exports exist in which every trip ends in the second in which it starts."""
+    world.person("ann", EAST)
+    rides = [act(world, f"R-{number}", minute=number) for number in range(3)]
+    still = [
+        replace(ride, act=replace(ride.act, start=rides[0].act.start, end=rides[0].act.start))
+        for ride in rides
     ]
+    assert [said(each)[1:] for each in book(world, "ann", *still)] == [
+        (5 * MG, None),
+        (0, "same-time"),
+        (0, "same-time"),
+    ]
+
+
+def test_one_booking_that_is_none_holds_up_no_other(world: World) -> None:
+    world.person("ann", EAST)
+    odd = act(world, "R-1", behaviour="travel.zz")
+    good = act(world, "R-2")
+    first, second = world.sources[EAST].book_each("ann", [odd, good])
+    assert isinstance(first, BadMethodology)
+    assert isinstance(second, Booked)
+    assert said(second) == ("booked", 5 * MG, None)
+    with pytest.raises(BadMethodology):
+        book(world, "ann", act(world, "R-3"), odd)
+    assert list(shown(world, "ann")) == ["R-2"]
 
 
 def test_what_is_not_in_the_books_is_not_taken_back(world: World) -> None:
@@ -385,7 +450,7 @@ def test_what_is_not_in_the_books_is_not_taken_back(world: World) -> None:
     world.person("ann", EAST)
     book(world, "ann", act(world, "R-1"))
     for operator, of in ((EAST, "R-2"), (WEST, "R-1")):
-        assert world.sources[EAST].take_back(operator, "N-1", of).outcome == "unknown"
+        assert world.sources[EAST].take_back(operator, "N-1", of).outcome == "waits"
     assert list(shown(world, "ann")) == ["R-1"]
 
 

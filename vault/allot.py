@@ -9,15 +9,18 @@ are split changes what a month counts, as long as its batch is not frozen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from vault.books import Weighed
 from vault.methodology import reasons
 from vault.methodology.release import Release
 from vault.months import Milligrams
+
+DAY = 86400
+LONGEST = 31 * DAY  # no act is taken to last longer, whatever its end says
 
 
 class Allotted(NamedTuple):
@@ -25,6 +28,14 @@ class Allotted(NamedTuple):
 
     mg: Milligrams
     reason: str | None
+
+
+class _Span(NamedTuple):
+    """When a counting act was, and what it was."""
+
+    start: int
+    end: int
+    behaviour: str
 
 
 def allot(
@@ -41,67 +52,108 @@ def allot(
         waiting: acts whose milligrams are open, each with what its formula gives (`gross`).
         release: the release in force, whose caps and exclusions hold.
     """
-    counted = list(settled)
+    counted = _Counted(release)
+    for act in settled:
+        counted.add(act, act.mg)
     found: dict[bytes, Allotted] = {}
     for act in sorted(waiting, key=_turn):
-        allotted = _allot_one(act, counted, release)
-        found[act.act] = allotted
-        if allotted.mg:
-            counted.append(act._replace(mg=allotted.mg))
+        found[act.act] = counted.allot(act)
+        if found[act.act].mg:
+            counted.add(act, found[act.act].mg)
     return found
+
+
+def end_of(start: int, end: int, seconds: int) -> int:
+    """Return when an act was over: its end, but never before it was measured to last.
+
+    Exports exist in which a trip ends in the second in which it starts.
+    """
+    return min(max(end, start + max(1, seconds)), start + LONGEST)
 
 
 def _turn(act: Weighed) -> tuple[int, int, str, str]:
     return act.start, act.end, act.operator, act.receipt
 
 
-def _allot_one(act: Weighed, counted: Sequence[Weighed], release: Release) -> Allotted:
-    if not act.gross:
-        return Allotted(Milligrams(0), act.why)  # 1
-    if any(_at_once(act, other, release) for other in counted):
-        return Allotted(Milligrams(0), reasons.SAME_TIME)  # 2
-    if any(_excluded(act, other, release) for other in counted):
-        return Allotted(Milligrams(0), reasons.EXCLUSIVE)  # 3
-    return _capped(act, counted, release)  # 4
+class _Counted:
+    """What counts so far, by day and month, so that an act is compared with what is near it."""
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+        self._spans: defaultdict[int, list[_Span]] = defaultdict(list)
+        self._near: defaultdict[str, set[str]] = defaultdict(set)
+        self._sums: defaultdict[tuple[str, str], int] = defaultdict(int)
+
+    def add(self, act: Weighed, mg: int) -> None:
+        """Note a counting act."""
+        span, day = _Span(act.start, act.end, act.behaviour), self._day(act)
+        for number in _days(act):
+            self._spans[number].append(span)
+        for when in (day, day[:7]):
+            self._near[when].add(act.behaviour)
+            self._sums[act.behaviour, when] += mg
+
+    def allot(self, act: Weighed) -> Allotted:
+        """Return what an act may still count."""
+        if not act.gross:
+            return Allotted(Milligrams(0), act.why)  # 1
+        if self._at_once(act):
+            return Allotted(Milligrams(0), reasons.SAME_TIME)  # 2
+        if self._excluded(act):
+            return Allotted(Milligrams(0), reasons.EXCLUSIVE)  # 3
+        return self._capped(act)  # 4
+
+    def _at_once(self, act: Weighed) -> bool:
+        return self._occupies(act.behaviour) and any(
+            self._occupies(name) for name in self._overlapping(act)
+        )
+
+    def _occupies(self, name: str) -> bool:
+        behaviour = self._release.behaviours.get(name)
+        return behaviour is not None and behaviour.occupies
+
+    def _overlapping(self, act: Weighed) -> set[str]:
+        return {
+            span.behaviour
+            for number in _days(act)
+            for span in self._spans.get(number, ())
+            if act.start < span.end and span.start < act.end
+        }
+
+    def _excluded(self, act: Weighed) -> bool:
+        day = self._day(act)
+        near = {
+            "time": self._overlapping(act),
+            "day": self._near.get(day, set()),
+            "month": self._near.get(day[:7], set()),
+        }
+        return any(
+            within in self._release.excludes(act.behaviour, other)
+            for within, others in near.items()
+            for other in others
+        )
+
+    def _capped(self, act: Weighed) -> Allotted:
+        behaviour = self._release.behaviours.get(act.behaviour)
+        caps = behaviour.caps if behaviour else None
+        mg, reason, day = act.gross, act.why, self._day(act)
+        for cap, when, why in (
+            (caps.day_g if caps else None, day, reasons.DAY_CAP),
+            (caps.month_g if caps else None, day[:7], reasons.MONTH_CAP),
+        ):
+            if cap is None:
+                continue
+            left = max(0, 1000 * cap - self._sums.get((act.behaviour, when), 0))
+            if left < mg:
+                mg, reason = left, why
+        return Allotted(Milligrams(mg), reason)
+
+    def _day(self, act: Weighed) -> str:
+        zone = self._release.zone(act.behaviour)
+        return f"{datetime.fromtimestamp(act.start, zone):%Y-%m-%d}"
 
 
-def _at_once(act: Weighed, other: Weighed, release: Release) -> bool:
-    both = (release.behaviours.get(each.behaviour) for each in (act, other))
-    return all(each is not None and each.occupies for each in both) and _overlap(act, other)
-
-
-def _overlap(act: Weighed, other: Weighed) -> bool:
-    return act.start < other.end and other.start < act.end
-
-
-def _excluded(act: Weighed, other: Weighed, release: Release) -> bool:
-    near = release.excludes(act.behaviour, other.behaviour)
-    zone = release.zone(act.behaviour)
-    return (
-        ("time" in near and _overlap(act, other))
-        or ("day" in near and _day(act, zone) == _day(other, zone))
-        or ("month" in near and _day(act, zone)[:7] == _day(other, zone)[:7])
-    )
-
-
-def _capped(act: Weighed, counted: Sequence[Weighed], release: Release) -> Allotted:
-    behaviour = release.behaviours.get(act.behaviour)
-    caps = behaviour.caps if behaviour else None
-    mg, reason = act.gross, act.why
-    zone = release.zone(act.behaviour)
-    own = [each for each in counted if each.behaviour == act.behaviour]
-    for cap, length, why in (
-        (caps.day_g if caps else None, 10, reasons.DAY_CAP),
-        (caps.month_g if caps else None, 7, reasons.MONTH_CAP),
-    ):
-        if cap is None:
-            continue
-        near = [each for each in own if _day(each, zone)[:length] == _day(act, zone)[:length]]
-        left = max(0, 1000 * cap - sum(each.mg for each in near))
-        if left < mg:
-            mg, reason = left, why
-    return Allotted(Milligrams(mg), reason)
-
-
-def _day(act: Weighed, zone: ZoneInfo) -> str:
-    return f"{datetime.fromtimestamp(act.start, zone):%Y-%m-%d}"
+def _days(act: Weighed) -> range:
+    """The days of 86,400 s since 1970 that an act touches: only to find what may overlap it."""
+    last = min(act.end, act.start + LONGEST)
+    return range(act.start // DAY, last // DAY + 1)

@@ -44,8 +44,8 @@ class Weighed(NamedTuple):
 class ActBook(NamedTuple):
     """One act; `record` is its JSON as it goes into a batch; `tagged`: its tag is K_net's.
 
-    `corrects` is the act that this one takes back; `seq` and `position` are where it went,
-    `counts` is 0 once the vault had its tag before.
+    `corrects` is the act that this one takes back; `reason` is the record's; `seq` and `position`
+    are where it went, `counts` is 0 once the vault had its tag before.
     """
 
     act: bytes
@@ -64,6 +64,7 @@ class ActBook(NamedTuple):
     record: bytes
     tagged: bool
     corrects: bytes | None = None
+    reason: str | None = None
     seq: int | None = None
     position: int | None = None
     counts: int = 1

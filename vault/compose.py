@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vault.allot import end_of
 from vault.books import ActBook, Chain, CloseBook, Frozen, LinkBook
 from vault.chain import ZERO, digest_of, settle
 from vault.crypto.keys import SigningKey, StreamKey
@@ -30,7 +31,7 @@ from vault.tags import fill_tags
 
 RECORD_LIMIT = 1 << 16
 Outcome = Literal[
-    "booked", "doubled", "before-link", "too-old", "not-yet", "refused", "unknown", "link-ended"
+    "booked", "doubled", "before-link", "too-old", "not-yet", "refused", "waits", "link-ended"
 ]
 CLAIMS = {"platform": reasons.COLLECTED, "elsewhere": reasons.ELSEWHERE}
 
@@ -58,7 +59,8 @@ class Booking:
 class Booked:
     """What became of a booking, and its credit as it stands.
 
-    refused: out of bounds; unknown: no such act to take back; link-ended: its link goes on no more.
+    doubled: its receipt is booked, or its act taken back, already; refused: out of bounds; waits:
+    what takes back an act that is not booked yet; link-ended: its link goes on no more.
     The credit is final once the act is in a batch: until then other acts of its customer may cut
     it, or make room for it.
     """
@@ -116,13 +118,14 @@ def compose_act(
         release.category(credit.behaviour),
         credit.behaviour,
         act.start,
-        act.end,
+        end_of(act.start, act.end, act.activity.get("s", 0)),
         credit.mg,
         credit.reason,
         credit.mg,
         tag,
         _text_of(record),
         not booking.guessable,
+        reason=credit.reason,
     )
 
 
@@ -140,7 +143,7 @@ def strong_evidence(found: str) -> Literal["E3", "E4"]:
 
 
 def compose_reversal(
-    original: ActBook, link: LinkBook, month: Month, receipt: str, tag: bytes, name: bytes
+    original: ActBook, month: Month, receipt: str, tag: bytes, name: bytes
 ) -> ActBook:
     """Return the negative record that takes an act back, citing it.
 
@@ -149,7 +152,6 @@ def compose_reversal(
 
     Args:
         original: the act as it is booked.
-        link: its link.
         month: the running booking month; closed months never change.
         receipt: the number of the refund, credit note or correction.
         tag: 16 random bytes.
@@ -168,7 +170,6 @@ def compose_reversal(
     )
     return original._replace(
         act=name,
-        link=link.link,
         month=month,
         receipt=receipt,
         gross=-original.mg,
@@ -178,6 +179,7 @@ def compose_reversal(
         record=_text_of(record),
         tagged=False,
         corrects=original.act,
+        reason=reasons.TAKEN_BACK,
         seq=None,
         position=None,
     )

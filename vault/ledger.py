@@ -23,7 +23,7 @@ Allot = Callable[[Iterable[Weighed], Iterable[Weighed]], Mapping[bytes, tuple[in
 
 _COLUMNS = (
     "act, link, month, operator, receipt, category, behaviour, starts, ends, gross, why, mg,"
-    " tag, record, tagged, corrects, seq, position, counts"
+    " tag, record, tagged, corrects, reason, seq, position, counts"
 )
 _WEIGHED = "a.act, behaviour, starts, ends, operator, receipt, gross, why, mg"
 
@@ -34,7 +34,7 @@ class _Span(NamedTuple):
 
 
 def add_act(tx: Transaction, act: ActBook) -> bool:
-    """Keep an act; return False when its receipt is booked already, or taken back already."""
+    """Keep an act; return False when its receipt is booked, or its act taken back, already."""
     marks = ", ".join("?" * len(act))
     sql = f"INSERT INTO acts ({_COLUMNS}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
     return tx.run(sql, *act) > 0
@@ -48,19 +48,39 @@ def allot_waiting(tx: Transaction, link: bytes, month: Month, allot: Allot) -> N
     found = allot(_settled(tx, link, month), waiting)
     for act in waiting:
         mg, reason = found[act.act]
-        record = tx.one(_Record, "SELECT record FROM acts WHERE act = ?", act.act)
-        if record is not None:
+        row = tx.one(_Credit, "SELECT mg, reason, record FROM acts WHERE act = ?", act.act)
+        if row is not None and (row.mg, row.reason) != (mg, reason):
             tx.run(
-                "UPDATE acts SET mg = ?, record = ? WHERE act = ?",
+                "UPDATE acts SET mg = ?, reason = ?, record = ? WHERE act = ?",
                 mg,
-                _with_credit(record.record, mg, reason),
+                reason,
+                _with_credit(row.record, mg, reason),
                 act.act,
             )
 
 
+def keep_reversal(tx: Transaction, operator: str, of: str, own: str) -> None:
+    """Keep what takes back an act that is not booked yet; the first one stays."""
+    sql = "INSERT INTO reversals VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    tx.run(sql, operator, of, own)
+
+
+def kept_reversal(tx: Transaction, operator: str, of: str) -> str | None:
+    """Return the number of what takes this act back and came before it, and keep it no longer."""
+    sql = "SELECT own FROM reversals WHERE operator = ? AND receipt = ?"
+    found = tx.one(_Own, sql, operator, of)
+    if found is None:
+        return None
+    tx.run("DELETE FROM reversals WHERE operator = ? AND receipt = ?", operator, of)
+    return found.own
+
+
 def find_act(tx: Transaction, operator: str, receipt: str) -> ActBook | None:
-    """Return the act of a receipt, or None."""
-    sql = f"SELECT {_COLUMNS} FROM acts WHERE operator = ? AND receipt = ?"  # noqa: S608 - constant
+    """Return the act of a receipt, or None; what takes an act back has receipts of its own."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM acts"  # noqa: S608 - a constant
+        " WHERE operator = ? AND receipt = ? AND corrects IS NULL"
+    )
     return tx.one(ActBook, sql, operator, receipt)
 
 
@@ -90,8 +110,14 @@ class _Act(NamedTuple):
     act: bytes
 
 
-class _Record(NamedTuple):
+class _Credit(NamedTuple):
+    mg: int
+    reason: str | None
     record: bytes
+
+
+class _Own(NamedTuple):
+    own: str
 
 
 def _waiting(tx: Transaction, link: bytes, month: Month) -> list[Weighed]:

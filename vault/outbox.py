@@ -31,6 +31,8 @@ from vault.storage.database import Row, Transaction, Value
 from vault.storage.sqlcipher import SqlCipher
 
 T = TypeVar("T")
+Reverse = Callable[[ActBook, str], ActBook]
+"""Composes what takes an act back, from the act and the number of the refund or correction."""
 
 
 _GOES_ON = "link IN (SELECT link FROM links WHERE state != 'stopped')"
@@ -153,14 +155,21 @@ class Outbox:
 
         return self.write(work)
 
-    def add_acts(self, acts: list[ActBook], allot: ledger.Allot) -> list[ActBook | None]:
+    def add_acts(
+        self, acts: list[ActBook], reverse: Reverse, allot: ledger.Allot
+    ) -> list[ActBook | None]:
         """Book acts of one link and month; return each as it stands now, None if booked before.
 
-        `allot` settles, in the same transaction, what every act counts that is in no batch yet.
+        `reverse` composes what takes an act back where that came before the act; `allot` settles
+        what every act counts that is in no batch yet. All of it is one transaction.
         """
 
         def work(tx: Transaction) -> list[ActBook | None]:
             added = [ledger.add_act(tx, act) for act in acts]
+            for act in (act for act, new in zip(acts, added, strict=True) if new):
+                own = ledger.kept_reversal(tx, act.operator, act.receipt)
+                if own is not None:
+                    ledger.add_act(tx, reverse(act, own))
             for link, month in sorted({(act.link, act.month) for act in acts}):
                 ledger.allot_waiting(tx, link, month, allot)
             stored = [ledger.find_act(tx, act.operator, act.receipt) for act in acts]
@@ -169,26 +178,23 @@ class Outbox:
         return self.write(work)
 
     def take_back(
-        self,
-        operator: str,
-        of: str,
-        compose: Callable[[ActBook, LinkBook], ActBook],
-        allot: ledger.Allot,
+        self, operator: str, of: str, own: str, reverse: Reverse, allot: ledger.Allot
     ) -> tuple[LinkBook | None, ActBook | None]:
         """Book what takes an act back; return the act's link, and what was booked.
 
-        Nothing is booked when no such act is known (no link), its link has ended, or it was taken
-        back before.
+        An act that is not known yet (no link) is taken back once it comes. Nothing is booked when
+        its link has ended, or when it was taken back before.
         """
 
         def work(tx: Transaction) -> tuple[LinkBook | None, ActBook | None]:
             act = ledger.find_act(tx, operator, of)
             link = act and tx.one(LinkBook, "SELECT * FROM links WHERE link = ?", act.link)
-            if act is None or link is None or act.corrects is not None:
+            if act is None or link is None:
+                ledger.keep_reversal(tx, operator, of, own)
                 return None, None
             if link.state not in ("answered", "attached"):
                 return link, None
-            back = compose(act, link)
+            back = reverse(act, own)
             added = ledger.add_act(tx, back)
             ledger.allot_waiting(tx, link.link, back.month, allot)
             return link, back if added else None
@@ -305,7 +311,9 @@ class Outbox:
             waiting = tx.all(
                 ActBook,
                 "SELECT * FROM acts"
-                " WHERE link = ? AND month = ? AND seq IS NULL ORDER BY act LIMIT ?",
+                " WHERE link = ? AND month = ? AND seq IS NULL"
+                # What takes an act back never goes before it.
+                " ORDER BY corrects IS NOT NULL, act LIMIT ?",
                 link,
                 month,
                 most + 1,

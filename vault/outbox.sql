@@ -36,13 +36,21 @@ CREATE TABLE acts (
     record    BLOB NOT NULL,
     tagged    INTEGER NOT NULL,     -- 1: the tag is K_net's; a random one is never taken
     corrects  BLOB UNIQUE REFERENCES acts,
+    reason    TEXT,                 -- why mg is 0 or cut, as the record says
     seq       INTEGER,              -- null until frozen into a batch
     position  INTEGER,
-    counts    INTEGER NOT NULL DEFAULT 1,
-    UNIQUE (operator, receipt)
+    counts    INTEGER NOT NULL DEFAULT 1
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX one_receipt ON acts (operator, receipt) WHERE corrects IS NULL;
 CREATE INDEX acts_of_link ON acts (link, month, seq);
 CREATE INDEX acts_by_start ON acts (link, starts);
+
+CREATE TABLE reversals (            -- they came before the act that they take back
+    operator TEXT NOT NULL,
+    receipt  TEXT NOT NULL,         -- of the act
+    own      TEXT NOT NULL,         -- of the refund or correction
+    PRIMARY KEY (operator, receipt)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE batches (
     link    BLOB NOT NULL REFERENCES links,

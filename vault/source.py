@@ -13,8 +13,9 @@ send; a retry sends the same bytes: a vault that answers "conflict, start from h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from vault.compose import (
     compose_batch,
     compose_close,
     compose_reversal,
+    strong_evidence,
 )
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.crypto.seal import check_sealing_key, open_sealed
@@ -208,46 +210,67 @@ class Source:
         """Book acts for a customer's link in the running month; one result per booking, in order.
 
         Acts before the link, older than 12 months, more than a day ahead or out of bounds are not
-        booked; a receipt is
-        booked once. What an act counts is allotted among all of this customer's acts: no two trips
-        at once, nothing twice under two behaviours, the caps of a day and a month.
+        booked; a receipt is booked once. What an act counts is allotted among all of this
+        customer's acts: no two trips at once, nothing twice under two behaviours, the caps of a day
+        and a month.
 
         Raises:
             NotFound: the customer has no active link.
-            BadShape: a booking of an operator that this source may not book for, of evidence below
-                E3, or too large.
+            BadShape, BadMethodology: a booking of an operator that this source may not book for, of
+                evidence below E3, not measured in its behaviour's units, or too large. None of the
+                bookings is booked.
+        """
+        results = []
+        for found in self.book_each(customer, bookings, strict=True):
+            if isinstance(found, VaultError):
+                raise found
+            results.append(found)
+        return results
+
+    def book_each(
+        self, customer: str, bookings: Iterable[Booking], strict: bool = False
+    ) -> list[Booked | VaultError]:
+        """Book as `book` does; a booking that is none is answered by its error, the others go on.
+
+        With `strict`, one that is none keeps all of them out.
+
+        Raises:
+            NotFound: the customer has no active link.
         """
         link = self._outbox.link_of(customer)
         if link is None:
             raise NotFound("this customer has no active link")
         month = self.directory.month_at(self._now())
-        results, rows = [], []
+        results: list[Booked | VaultError] = []
+        rows: list[ActBook] = []
         for booking in bookings:
-            self._check_operator(booking.operator)
-            booked = self._outcome(booking, link, month)
-            results.append(booked)
-            if booked.outcome == "booked":
-                rows.append(self._act_book(booking, booked.credit, link, month))
-        added = iter(self._outbox.add_acts(rows, self._allot))
-        return [self._booked(r, next(added)) if r.outcome == "booked" else r for r in results]
+            try:
+                booked = self._outcome(booking, link, month)
+                if booked.outcome == "booked":
+                    rows.append(self._act_book(booking, booked.credit, link, month))
+                results.append(booked)
+            except VaultError as error:
+                results.append(error)
+        if strict and any(isinstance(found, VaultError) for found in results):
+            return results
+        reverse = partial(self._reverse, month)
+        added = iter(self._outbox.add_acts(rows, reverse, self._allot))
+        return [_stands(found, added) for found in results]
+
+    def _reverse(self, month: Month, act: ActBook, receipt: str) -> ActBook:
+        return compose_reversal(act, month, receipt, self._random(16), self._random(16))
 
     def _allot(
         self, settled: Iterable[Weighed], waiting: Iterable[Weighed]
     ) -> dict[bytes, Allotted]:
         return allot(settled, waiting, self.release)
 
-    def _booked(self, booked: Booked, act: ActBook | None) -> Booked:
-        if act is None:
-            return replace(booked, outcome="doubled")
-        record = Record.parse(act.record)
-        credit = replace(booked.credit, mg=Milligrams(record.mg), reason=record.reason)
-        return replace(booked, credit=credit)
-
     def take_back(self, operator: str, receipt: str, of: str) -> Booked:
         """Take a booked act back in the running month: a refund, a credit note, a correction.
 
         The whole act is taken back, by a negative record that cites it; what is right instead is
-        booked anew under another receipt. An act whose link has ended stays as it was closed.
+        booked anew under another receipt. What comes before its act waits for it. An act whose link
+        has ended stays as it was closed.
 
         Args:
             operator: the operator of record of both.
@@ -258,20 +281,14 @@ class Source:
             BadShape: an operator that this source may not book for.
         """
         self._check_operator(operator)
-        month = self.directory.month_at(self._now())
-
-        def compose(act: ActBook, link: LinkBook) -> ActBook:
-            tag, name = self._random(16), self._random(16)
-            return compose_reversal(act, link, month, receipt, tag, name)
-
-        link, act = self._outbox.take_back(operator, of, compose, self._allot)
+        reverse = partial(self._reverse, self.directory.month_at(self._now()))
+        link, act = self._outbox.take_back(operator, of, receipt, reverse, self._allot)
         if link is None:
-            return Booked("unknown", _NO_CREDIT)
+            return Booked("waits", _NO_CREDIT)
         if act is None:
             return Booked("doubled" if link.state in _ACTIVE else "link-ended", _NO_CREDIT)
         record = Record.parse(act.record)
-        credit = Credit(Milligrams(act.mg), record.behaviour, record.rev, record.reason)
-        return Booked("booked", credit)
+        return Booked("booked", _credit_of(record))
 
     def acts(self, customer: str) -> list[ActBook]:
         """Return every act of a customer as these books hold it, over all their links."""
@@ -287,6 +304,8 @@ class Source:
         return (self.identity.id, *(self.directory.party(self.identity.id).books_for or ()))
 
     def _outcome(self, booking: Booking, link: LinkBook, month: Month) -> Booked:
+        self._check_operator(booking.operator)
+        strong_evidence(booking.act.evidence)
         act = booking.act
         try:
             credit = quantify(act, self.release)
@@ -450,6 +469,20 @@ class Source:
             return compose_close(link, month, chain, self.release, self.identity.key, self._now())
 
         return self._outbox.freeze_close(link.link, month, compose)
+
+
+def _stands(found: Booked | VaultError, added: Iterator[ActBook | None]) -> Booked | VaultError:
+    """Return a result with what its act counts as it stands in the books, if it was booked."""
+    if isinstance(found, VaultError) or found.outcome != "booked":
+        return found
+    act = next(added)
+    if act is None:
+        return replace(found, outcome="doubled")
+    return replace(found, credit=_credit_of(Record.parse(act.record)))
+
+
+def _credit_of(record: Record) -> Credit:
+    return Credit(Milligrams(record.mg), record.behaviour, record.rev, record.reason)
 
 
 def _link_book(asked: LinkCode, customer: str, begins: Month, now: int, text: str) -> LinkBook:

@@ -197,18 +197,12 @@ class Tally:
         self.mg_taken_back += abs(booked.credit.mg)
 
     def _book(self, source: Source, customer: str, bookings: list[Booking]) -> None:
-        try:
-            found = source.book(customer, bookings)
-        except VaultError as bad:
-            if len(bookings) == 1:
-                weak = bookings[0].act.evidence < "E3"
-                self.acts[reasons.WEAK if weak else bad.slug] += 1
-                return
-            for booking in bookings:
-                self._book(source, customer, [booking])
-            return
-        for booked in found:
-            self._count(booked)
+        for booking, found in zip(bookings, source.book_each(customer, bookings), strict=True):
+            if isinstance(found, VaultError):
+                weak = booking.act.evidence < "E3"
+                self.acts[reasons.WEAK if weak else found.slug] += 1
+            else:
+                self._count(found)
 
     def _count(self, booked: Booked) -> None:
         reason = booked.credit.reason

@@ -37,6 +37,10 @@ def test_a_correction_of_an_earlier_record_is_taken_and_neither_stands() -> None
     assert counting_records(batches) == []
 
 
+def test_the_order_of_batches_does_not_matter() -> None:
+    check_corrections([batch(0, BACK), batch(1, RIDE)])
+
+
 def test_a_correction_of_a_voided_record_is_taken() -> None:
     check_corrections([batch(0, voided=(RIDE,)), batch(1, BACK)])
 
@@ -45,7 +49,6 @@ def test_a_correction_of_a_voided_record_is_taken() -> None:
     "batches",
     [
         [batch(0, BACK)],
-        [batch(0, BACK), batch(1, RIDE)],
         [batch(0, RIDE), batch(1, BACK), batch(2, BACK.model_copy(update={"act": b"\x04" * 16}))],
         [batch(0, RIDE), batch(1, BACK.model_copy(update={"mg": -48_701}))],
         [batch(0, RIDE), batch(1, BACK.model_copy(update={"mg": -1}))],

@@ -51,6 +51,14 @@ def test_the_good_file_is_read() -> None:
         (spoiled('units = ["m", "s"]', 'units = ["km", "s"]'), "units.0:"),
         (spoiled('zh-CN = "名", ', ""), "zh-CN and in en"),
         (spoiled('en = "says"', 'en = ""'), "zh-CN and in en"),
+        (spoiled('en = "says"', 'en = " "'), "something beside spaces"),
+        (spoiled('zh-CN = "名"', 'zh-CN = "\u3000\u00a0"'), "something beside spaces"),
+        (spoiled('en = "says"', 'en = "says\\nmore"'), "nothing that turns or hides text"),
+        (spoiled('en = "says"', 'en = "says\\u001b[31m"'), "nothing that turns or hides text"),
+        (spoiled('en = "says"', 'en = "says\\u202e"'), "nothing that turns or hides text"),
+        (spoiled('locator = "page 1"', 'locator = " "'), "locator: Value error, wanted a text"),
+        (spoiled('locator = "page 1"', 'locator = "page\\u200b1"'), "locator: Value error, wanted"),
+        (spoiled('locator = "page 1"', 'locator = "page\\u20281"'), "locator: Value error, wanted"),
         (spoiled('shape = "linear"', 'shape = "exp"'), "formula: Input tag 'exp'"),
         (spoiled('unit = "m" }', 'unit = "m", then = "m*2" }'), "Extra inputs"),
         (spoiled('rule = "under"', 'rule = "odd"'), "exclusions.0:"),
@@ -287,7 +295,8 @@ def test_weak_evidence_counts_nothing(evidence: Evidence) -> None:
 def test_a_behaviour_may_want_metered_evidence_but_no_less_than_e3() -> None:
     metered = read_behaviour(spoiled('tier = "A"', 'tier = "A"\nevidence = "E4"'))
     act = {"m": 1200, "s": 300}
-    assert metered.count(act, "CN", JANUARY, "E3").reason == "weak-evidence"
+    assert metered.count(act, "CN", JANUARY, "E3").reason == "not-metered"
+    assert metered.count(act, "CN", JANUARY, "E2").reason == "weak-evidence"
     assert metered.count(act, "CN", JANUARY, "E4").mg == 58440
     with pytest.raises(BadMethodology, match="evidence"):
         read_behaviour(spoiled('tier = "A"', 'tier = "A"\nevidence = "E2"'))

@@ -195,7 +195,7 @@ class Behaviour(Shape):
         if self.tier == "B" and not accepted:
             return reasons.TIER_B
         if evidence < self.evidence:
-            return reasons.WEAK
+            return reasons.NOT_METERED if evidence == "E3" else reasons.WEAK
         return next((rule.reason for rule in self.exclusions if rule.fits(activity)), None)
 
     def why(self, reason: str, locale: Locale) -> str:

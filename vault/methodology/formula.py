@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from fractions import Fraction
 from typing import Annotated, Literal
+from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -33,14 +34,31 @@ Grade = Literal["H", "M", "L", "U"]
 DAY = 86400
 
 
+# As of a party's name: controls, formats, private and half signs, separators of lines. Unassigned
+# signs are let through, since each Python knows others, and all must read a file alike.
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+
+
+def _readable(text: str) -> str:
+    if any(category(sign) in _HIDDEN for sign in text):
+        raise ValueError("wanted one line, and nothing that turns or hides text")
+    if not text.strip():
+        raise ValueError("wanted a text with something beside spaces")
+    return text
+
+
 def _both(texts: dict[Locale, str]) -> dict[Locale, str]:
     if len(texts) != 2 or not all(texts.values()):
         raise ValueError("wanted a text in zh-CN and in en")
+    for text in texts.values():
+        _readable(text)
     return texts
 
 
 Texts = Annotated[dict[Locale, str], AfterValidator(_both)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+Line = Annotated[
+    str, StringConstraints(min_length=1, max_length=400), AfterValidator(_readable)
+]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,8}){0,3}$")]
 Amount = Annotated[int, Field(ge=0, lt=2**53)]

@@ -12,6 +12,7 @@ from vault.errors import Locale
 TIER_B = "not-accepted"
 TIER_Z = "no-published-factor"
 WEAK = "weak-evidence"
+NOT_METERED = "not-metered"
 NO_REGION = "no-factor-for-region"
 NO_DATE = "no-factor-for-date"
 TOO_SMALL = "below-one-milligram"
@@ -31,6 +32,11 @@ TEXTS: dict[str, dict[Locale, str]] = {
     WEAK: {
         "zh-CN": "证据不足：只有经营方签名或计量的记录才计入。",
         "en": "The evidence is too weak: only what its operator signed or metered counts.",
+    },
+    NOT_METERED: {
+        "zh-CN": "证据不足：这种行为只有经计量或双方确认的记录才计入。",
+        "en": "The evidence is too weak: here only what was metered or confirmed from two sides "
+        "counts.",
     },
     NO_REGION: {"zh-CN": "行为发生地没有可用的系数。", "en": "There is no factor for this place."},
     NO_DATE: {"zh-CN": "行为当日没有有效的系数。", "en": "No factor was valid on this day."},
