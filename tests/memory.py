@@ -1,6 +1,7 @@
 """How much memory an importer takes for a long export, which is made while it is read.
 
     python -m tests.memory bikeshare 1000        1,000 MB through one importer, in this process
+    python -m tests.memory "mds pieces" 63       what is read as a whole: 64 MiB at most
 
 Prints JSON {"rows": …, "entries": …, "bytes": …, "peak_mb": …}; the peak is the process's own.
 """
@@ -12,10 +13,12 @@ import json
 import resource
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import cast
 from zoneinfo import ZoneInfo
 
 from tests.benchmarks.imports import STATIONS, at
+from vault.errors import BadFile
 from vault.importers.catalogue import read_export
 from vault.importers.entry import Setting
 from vault.importers.report import Report
@@ -33,7 +36,7 @@ class Made(io.RawIOBase):
         return True
 
     def readinto(self, into: object) -> int:
-        room = memoryview(cast("bytearray", into))
+        room = memoryview(cast("bytearray", into))[: 1 << 16]
         while len(self._left) < len(room) and (part := next(self._parts, b"")):
             self._left += part
         count = min(len(room), len(self._left))
@@ -95,17 +98,121 @@ def readings(size: int) -> Iterator[bytes]:
     yield b"</IntervalBlock></content></entry></feed>"
 
 
+def broken_rows(size: int) -> Iterator[bytes]:
+    yield (
+        b"ride_id,rideable_type,started_at,ended_at,start_station_name,end_station_name,"
+        b"start_lat,start_lng,end_lat,end_lng\n"
+    )
+    yield from repeated(b"no row, and no ride\n", size)
+
+
+def broken_lines(size: int) -> Iterator[bytes]:
+    yield from repeated(b'{"no":"act at all"}\n', size)
+
+
+def repeated(piece: bytes, size: int) -> Iterator[bytes]:
+    block = piece * (60_000 // len(piece))
+    for _ in range(size // len(block) + 1):
+        yield block
+
+
+def listed(head: bytes, item: bytes, tail: bytes, size: int) -> Iterator[bytes]:
+    """A list of one item again and again, to the byte at most so long."""
+    yield head + item
+    count = (size - len(head) - len(tail)) // (len(item) + 1) - 1
+    block = max(1, 60_000 // (len(item) + 1))
+    for done in range(0, count, block):
+        yield (b"," + item) * min(block, count - done)
+    yield tail
+
+
+def long_item(piece: bytes) -> bytes:
+    """An object of just under 2 MiB, of the same small piece again and again."""
+    count = (2_000_000 - 9) // (len(piece) + 1)
+    return b'{"a":[' + b",".join([piece] * count) + b"]}"
+
+
+def many_members(wide: bytes = b"") -> bytes:
+    """An object of just under 2 MiB whose members all have names of their own."""
+    return b"{" + b",".join(b'"%x":0' % n for n in range(170_000)) + b',"":"' + wide + b'"}'
+
+
+TRIPS = (b'{"version":"2.0.0","trips":[', b"]}")
+WIDE = "\U0001f6b2".encode()
+CREDIT = (
+    b'{"country_code":"BE","party_id":"BEC","id":"1","credit":true,"credit_reference_id":"2",'
+    b'"total_energy":0}'
+)
+
+
+def trips_of(item: bytes) -> Callable[[int], Iterator[bytes]]:
+    return lambda size: listed(TRIPS[0], item, TRIPS[1], size)
+
+
+def charges_of(item: bytes) -> Callable[[int], Iterator[bytes]]:
+    return lambda size: listed(b"[", item, b"]", size)
+
+
+def charge_lines(size: int) -> Iterator[bytes]:
+    yield b"{}\n"
+    yield CREDIT + b"\n"
+    yield from repeated(b"x\n", size)
+
+
+def one_tap_cards(_: int) -> Iterator[bytes]:
+    """A million taps, each of another card; as many stations and gates as are taken."""
+    yield b"deal_date,card_token,deal_type,station,car_no\n"
+    name = "\U00020000" * 59
+    for first in range(0, 1_000_000, 1_000):
+        yield "".join(
+            f"2026-01-05 08:02:11,{n:032},地铁入站,{name}{n % 50_000},{name}A{n % 49_000}\n"
+            for n in range(first, first + 1_000)
+        ).encode()
+
+
+def one_cards_taps(_: int) -> Iterator[bytes]:
+    """A million taps of one card."""
+    yield b"deal_date,card_token,deal_type,station,car_no\n"
+    for first in range(0, 1_000_000, 1_000):
+        yield "".join(
+            f"2026-01-{1 + n % 28:02} 08:{n % 60:02}:{n % 59:02},K,地铁出站,S,G{n % 90_000}\n"
+            for n in range(first, first + 1_000)
+        ).encode()
+
+
 MAKERS: dict[str, Callable[[int], Iterator[bytes]]] = {
     "bikeshare": trips,
     "jsonl": lines,
     "greenbutton": readings,
+    "bikeshare2020 broken": broken_rows,
+    "jsonl broken": broken_lines,
+}
+# What is read as a whole, and is refused beyond 64 MiB or a million of it: the worst that fits.
+WHOLE: dict[str, Callable[[int], Iterator[bytes]]] = {
+    "mds small": trips_of(b'{"a":0}'),
+    "mds nothing": trips_of(b"[]"),
+    "mds pieces": trips_of(long_item(b'{"a":0}')),
+    "mds members": trips_of(many_members()),
+    "mds wide": trips_of(many_members(WIDE)),
+    "mds fractions": trips_of(long_item(b"0.1")),
+    "mds escapes": trips_of(long_item(b'"\\u4e2d"')),
+    "mds text": trips_of(b'"' + b"\\n" * 900_000 + b'"'),
+    "ocpi credits": charges_of(CREDIT),
+    "ocpi pieces": charges_of(long_item(b'{"a":[]}')),
+    "ocpi lines": charge_lines,
+    "shenzhen-afc cards": one_tap_cards,
+    "shenzhen-afc taps": one_cards_taps,
 }
 
 
 def measure(name: str, megabytes: int) -> dict[str, int]:
-    file, report = Made(MAKERS[name](megabytes * 10**6)), Report()
-    beside = io.BytesIO(STATIONS.encode()) if name == "bikeshare" else None
-    entries = sum(1 for _ in read_export(name, io.BufferedReader(file), SETTING, report, beside))
+    file, report = Made({**MAKERS, **WHOLE}[name](megabytes * 10**6)), Report()
+    form = name.partition(" ")[0]
+    beside = io.BytesIO(STATIONS.encode()) if form == "bikeshare" else None
+    entries = 0
+    with suppress(BadFile):  # too many of it is what some are made to be
+        for _ in read_export(form, io.BufferedReader(file), SETTING, report, beside):
+            entries += 1
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return {"rows": report.read, "entries": entries, "bytes": file.sent, "peak_mb": peak}
 

@@ -20,7 +20,7 @@ from vault.encoding import Json
 from vault.errors import BadFile, NotFound, VaultError
 from vault.importers.entry import Entry, Reversal
 from vault.importers.opening import open_export
-from vault.importers.report import Report, read_rows
+from vault.importers.report import Lines, Report, read_rows
 from vault.methodology import reasons
 from vault.source import Source
 
@@ -240,14 +240,21 @@ def _rows(report: Report) -> dict[str, Json]:
         "read": report.read,
         "accepted": report.accepted,
         "refused": _lines(report.refused),
+        "refused_rows": _counts(report.refused),
         "noticed": _lines(report.noticed),
+        "noticed_rows": _counts(report.noticed),
         "replaced": [*report.replaced],
+        "replaced_rows": len(report.replaced),
         "columns_dropped": report.dropped,
     }
 
 
-def _lines(found: Mapping[str, list[int]]) -> dict[str, Json]:
+def _lines(found: Mapping[str, Lines]) -> dict[str, Json]:
     return {reason: [*sorted(lines)] for reason, lines in sorted(found.items())}
+
+
+def _counts(found: Mapping[str, Lines]) -> dict[str, Json]:
+    return {reason: len(lines) for reason, lines in sorted(found.items())}
 
 
 def _told(title: str, report: Report) -> Iterator[str]:

@@ -9,14 +9,20 @@ Nothing here needs a folder, a key or a server (docs/methodology.md).
 
 from __future__ import annotations
 
+import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
+from rich.cells import cell_len, chop_cells
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from consent.terminal import REFUSED, JsonOut, new_app, own_locale, spoken, tell, write_json
 from vault.encoding import Json
@@ -33,13 +39,24 @@ from vault.methodology.told import read_told
 methodology_app = new_app("The methodology: behaviours, releases, and why a number is what it is.")
 ReleaseId = Annotated[str, typer.Option("--release", help="A release's id; else the newest.")]
 LOCALES: tuple[Locale, ...] = ("zh-CN", "en")
-NARROWEST = 120
+LocaleOption = Annotated[
+    Literal["zh-CN", "en", "both"] | None, typer.Option(help="Else the terminal's language.")
+]
+IN_A_PIPE = 120
+BOTH_FIT = 100
+_PLACES = re.compile(r"@?[^@]+|@")
+_PARTS = re.compile(r"[^-]*-+|[^-]+")
+NAMES: dict[Locale, str] = {"zh-CN": "名称", "en": "name"}
 
 
 @methodology_app.command("list")
 @spoken
-def list_behaviours(release: ReleaseId = "", json_out: JsonOut = False) -> None:
+def list_behaviours(
+    release: ReleaseId = "", locale: LocaleOption = None, json_out: JsonOut = False
+) -> None:
     """List the releases, and the behaviours of one: tier, grams per unit, regions, or why 0.
+
+    Both languages are shown where they fit, unless one is chosen.
 
     Example: carbonvault methodology list --release beijing-season-2022
     """
@@ -51,10 +68,17 @@ def list_behaviours(release: ReleaseId = "", json_out: JsonOut = False) -> None:
         write_json({**members, "sha256": chosen.sha256.hex(), "behaviours": behaviours})
         return
     typer.echo(f"Releases: {', '.join(names)}\n{chosen.id}: SHA-256 {chosen.sha256.hex()}")
-    for locale in LOCALES:
-        typer.echo(chosen.says[locale])
-    rows = (_cells(chosen, each) for each in chosen.behaviours.values())
-    show_table(("id", "名称", "name", "tier", "counts", "region"), rows)
+    for each in _wanted(locale or "both"):
+        typer.echo(chosen.says[each])
+    wide = _width() >= BOTH_FIT
+    names_in = _wanted(locale or ("both" if wide else None))
+    titles = [NAMES[each] for each in names_in] if wide else [NAMES[names_in[-1]]]
+    rows = (_cells(chosen, each, names_in, wide) for each in chosen.behaviours.values())
+    show_table(("id", *titles, "tier", "counts", "region"), rows, bends=titles)
+
+
+def _wanted(locale: Literal["zh-CN", "en", "both"] | None) -> tuple[Locale, ...]:
+    return LOCALES if locale == "both" else (locale or own_locale(),)
 
 
 def _row(release: Release, behaviour: Behaviour) -> dict[str, Json]:
@@ -70,25 +94,79 @@ def _row(release: Release, behaviour: Behaviour) -> dict[str, Json]:
     }
 
 
-def _cells(release: Release, behaviour: Behaviour) -> Sequence[str]:
+def _cells(
+    release: Release, behaviour: Behaviour, names_in: Iterable[Locale], wide: bool
+) -> Sequence[str]:
     reason, found = why_zero(release, behaviour), rates(behaviour)
     counts = f"0 ({reason})" if reason else "\n".join(rate or "by formula" for _, rate in found)
     regions = "\n".join(region for region, _ in found) if not reason else ""
-    names = (behaviour.name["zh-CN"], behaviour.name["en"])
+    names = [behaviour.name[locale] for locale in names_in]
+    names = names if wide else ["\n".join(names)]
     return (behaviour.id, *names, behaviour.tier, counts, regions)
 
 
-def show_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a table on the standard output, as wide as the terminal, or 120 in a pipe or file."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for place, title in enumerate(head):
-        table.add_column(title, no_wrap=place == 0, overflow="fold")
+def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], bends: Collection[str]) -> None:
+    """Write a table on the standard output, as wide as the terminal, or 120 in a pipe or file.
+
+    Words stay whole where they fit; others break before an @, then behind hyphens.
+
+    Args:
+        head: the titles of the columns.
+        rows: the cells, one for each title.
+        bends: titles of the columns that become narrower first.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for title in head:
+        table.add_column(Words(title), no_wrap=title not in bends)
     for row in rows:
-        table.add_row(*row)
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = max(NARROWEST, console.width)
-    console.print(table)
+        table.add_row(*map(Words, row))
+    Console(highlight=False, markup=False, width=_width()).print(table)
+
+
+def _width() -> int:
+    console = Console()
+    told = console.is_terminal or "COLUMNS" in os.environ
+    return console.width if told else IN_A_PIPE
+
+
+@dataclass(frozen=True)
+class Words:
+    """A cell of a table; rich alone breaks at spaces only, and then inside words."""
+
+    text: str
+
+    def __rich_measure__(self, _console: Console, _options: ConsoleOptions) -> Measurement:
+        """Return the widths of its longest word and of its longest line."""
+        words = [cell_len(part) for word in self.text.split() for part in _PARTS.findall(word)]
+        lines = [cell_len(line) for line in self.text.split("\n")]
+        return Measurement(max(words, default=0), max(lines))
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield its lines as they fit."""
+        yield Text("\n".join(fold(self.text, options.max_width)))
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Return a text as lines of at most so many cells, words whole where they fit."""
+    return [line for given in text.split("\n") for line in _fold_line(given, max(2, width))]
+
+
+def _fold_line(given: str, width: int) -> list[str]:
+    lines = [""]
+    for word in given.split():
+        lead = " " if lines[-1] else ""
+        for part in _parts(word, width):
+            if cell_len(lines[-1] + lead + part) <= width:
+                lines[-1] += lead + part
+            else:
+                lines += chop_cells(part, width)
+            lead = ""
+    return [line for line in lines if line] or [""]
+
+
+def _parts(word: str, width: int) -> Iterator[str]:
+    for part in [word] if cell_len(word) <= width else _PLACES.findall(word):
+        yield from [part] if cell_len(part) <= width else _PARTS.findall(part)
 
 
 @methodology_app.command()
@@ -121,28 +199,29 @@ def explain(
     release: Annotated[
         str, typer.Option(help="A release's id; else the record's own, else the newest.")
     ] = "",
-    locale: Annotated[
-        Literal["zh-CN", "en", "both"] | None, typer.Option(help="Else the terminal's language.")
-    ] = None,
+    locale: LocaleOption = None,
 ) -> None:
     """Say why an act counts what it counts: formula, numbers, factor, source, or the reason for 0.
 
-    FILE holds an act, one act a line, or what `carbonvault holder records --json` prints.
+    FILE holds an act, one act a line, or what `carbonvault holder records --json` prints. Where a
+    record does not agree with its own release's rule, this is said, and the exit code is 1.
 
     Example: carbonvault methodology explain act.json --locale both
     """
-    wanted = LOCALES if locale == "both" else (locale or own_locale(),)
-    parts = []
+    parts, agree = [], True
     for told in read_told(_read(file)):
         chosen = load_release(release or told.release or newest_release())
-        explanation = explain_act(told.act, chosen, told.recorded)
-        parts += [render(explanation, each) for each in wanted]
+        explanation = explain_act(told.act, chosen, told.recorded, told.release)
+        agree = agree and explanation.agrees
+        parts += [render(explanation, each) for each in _wanted(locale)]
     typer.echo("\n\n".join(parts))
+    if not agree:
+        raise typer.Exit(REFUSED)
 
 
 def _read(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.read().encode("utf-8")
+        return sys.stdin.buffer.read()
     return _bytes_of(Path(file))
 
 

@@ -1,6 +1,6 @@
 """Commands about a person's own exports: ``carbonvault holder own add | list``, and `overlaps`.
 
-own/0001.sealed      in the holder's folder: sealed to a key of their root, one file for each add
+own/0001.sealed      in the holder's folder: sealed to a key of their root, at most 1 MiB a file
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ import typer
 
 from consent.commands.holder import opened, root_of
 from consent.commands.party import Where
-from consent.own import OwnAct, open_own, own_act, seal_own
+from consent.own import OwnAct, open_own, own_act, parts, seal_own, why_not
 from consent.place import write_new
 from consent.records import overlapping
 from consent.terminal import JsonOut, new_app, spoken, tell, write_json
 from vault.encoding import Json, b64u, unb64u
-from vault.errors import BadFile, OutOfBounds, VaultError
+from vault.errors import BadFile, BadShape, OutOfBounds, VaultError
 from vault.importers.catalogue import FORMATS, read_export
-from vault.importers.entry import Entry, Setting
+from vault.importers.entry import Entry, Reversal, Setting
 from vault.importers.opening import open_export
 from vault.importers.report import Report
 from vault.messages import Record
-from vault.methodology.quantify import quantify
+from vault.methodology.quantify import Act, Credit, quantify
 from vault.methodology.release import Release, load_release
 from vault.methodology.shelf import newest_release
 from vault.months import DEFAULT_ZONE, local_time, zone_of
 
 own_app = new_app("Your own exports: only you see them, and they count in no total.")
-PART = 1000
+SHOWN_LINES = 10
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -57,32 +57,52 @@ def add(
 ) -> None:
     """Read an export of your own and keep it here, sealed for yourself.
 
+    What the newest release does not know, or measures otherwise, is refused.
+
     Example: carbonvault holder own add ./me trips.csv --format bikeshare2020 --region CN
     """
-    root, report, kept = root_of(folder), Report(), 0
+    root, held, report, kept = root_of(folder), load_release(newest_release()), Report(), 0
     place = folder / "own"
     place.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as files:
         export = files.enter_context(open_export(file))
         second = files.enter_context(open_export(beside)) if beside else None
         setting = Setting(region, zone_of(zone), persons, behaviour)
-        acts = _own_acts(read_export(form, export, setting, report, second))
-        while part := list(islice(acts, PART)):
+        entries = read_export(form, export, setting, report, second)
+        for part in parts(_own_acts(entries, held, report)):
             write_new(place / _next_name(place), b64u(seal_own(root, part)))
             kept += len(part)
     members: dict[str, Json] = {
         "kept": kept,
         "refused": {k: [*v] for k, v in report.refused.items()},
     }
-    tell(json_out, members, f"{kept} acts are kept here, for you alone; they count in no total")
+    first = f"{kept} acts are kept here, for you alone; they count in no total"
+    tell(json_out, members, "\n".join((first, *_refusals(report))))
 
 
-def _own_acts(entries: Iterator[object]) -> Iterator[OwnAct]:
-    return (own_act(entry) for entry in entries if isinstance(entry, Entry))
+def _refusals(report: Report) -> Iterator[str]:
+    for reason, lines in report.refused.items():
+        named = ", ".join(map(str, islice(lines, SHOWN_LINES)))
+        more = ", …" if len(lines) > SHOWN_LINES else ""
+        yield f"{len(lines)} rows refused: {reason} (line {named}{more})"
+
+
+def _own_acts(
+    entries: Iterator[Entry | Reversal], release: Release, report: Report
+) -> Iterator[OwnAct]:
+    for entry in entries:
+        if isinstance(entry, Reversal):
+            continue
+        own = own_act(entry)
+        if why := why_not(own, release):
+            report.overrule(why, entry.line)
+        else:
+            yield own
 
 
 def _next_name(place: Path) -> str:
-    return f"{len(sorted(place.glob('*.sealed'))) + 1:04d}.sealed"
+    numbers = (int(each.stem) for each in place.glob("*.sealed") if each.stem.isdecimal())
+    return f"{max(numbers, default=0) + 1:04d}.sealed"
 
 
 @own_app.command("list")
@@ -97,19 +117,18 @@ def list_own(
     Example: carbonvault holder own list ./me
     """
     held, root = load_release(release or newest_release()), root_of(folder)
-    acts: dict[str, OwnAct] = {}
+    acts: dict[tuple[str | None, str, str, int], OwnAct] = {}
     for place in sorted((folder / "own").glob("*.sealed")):
         for own in open_own(root, _read(place)):
-            acts.setdefault(own.receipt, own)  # the same export added twice
+            acts.setdefault(own.key, own)  # the same export added twice
     rows = [_row(own, held) for own in sorted(acts.values(), key=lambda own: own.act.start)]
     if json_out:
         write_json({"acts": [*rows], "release": held.id})
         return
     for row in rows:
-        typer.echo(
-            f"{row['start']}  {row['behaviour']}  0 mg"
-            f"  (signed by its operator: {row['would_count_mg']} mg)"
-        )
+        would = row["would_count_mg"]
+        signed = f"{would} mg" if isinstance(would, int) else f"0 mg, {would}"
+        typer.echo(f"{row['start']}  {row['behaviour']}  0 mg  (signed by its operator: {signed})")
     typer.echo("Only you see these. Nobody signed them, so they are in no total.")
 
 
@@ -121,22 +140,35 @@ def _read(place: Path) -> bytes:
 
 
 def _row(own: OwnAct, release: Release) -> dict[str, Json]:
-    credit = quantify(own.act, release)
-    try:
-        signed: Json = int(quantify(replace(own.act, evidence="E4"), release).mg)
-    except OutOfBounds as bad:
-        signed = bad.reason
-    except VaultError as bad:
-        signed = bad.slug
+    signed = _counted(replace(own.act, evidence="E4"), release)
+    own_word = _counted(own.act, release)
     return {
-        "start": local_time(own.act.start, DEFAULT_ZONE).strftime("%Y-%m-%d %H:%M"),
+        "start": _start(own.act.start),
+        "operator": own.operator,
         "receipt": own.receipt,
         "behaviour": own.act.behaviour,
-        "mg": credit.mg,
-        "reason": credit.reason,
-        "would_count_mg": signed,
+        "mg": 0,
+        "reason": own_word.reason if isinstance(own_word, Credit) else own_word,
+        "would_count_mg": int(signed.mg) if isinstance(signed, Credit) else signed,
         "detail": {**own.detail},
     }
+
+
+def _counted(act: Act, release: Release) -> Credit | str:
+    # One odd act, or one of another release, must not hide all the others.
+    try:
+        return quantify(act, release)
+    except OutOfBounds as out:
+        return out.reason
+    except VaultError as bad:
+        return bad.slug
+
+
+def _start(unix: int) -> str:
+    try:
+        return local_time(unix, DEFAULT_ZONE).strftime("%Y-%m-%d %H:%M")
+    except BadShape:
+        return str(unix)
 
 
 @spoken

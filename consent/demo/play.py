@@ -99,7 +99,7 @@ def _open(plot: Plot, teller: Teller) -> None:
         "other."
     )
     for reason, lines in plot.read.refused.items():
-        teller.say(f"rows refused, {reason}: line {', '.join(map(str, lines[:20]))}")
+        teller.say(f"rows refused, {reason}: line {', '.join(map(str, lines.first[:20]))}")
 
 
 def _tell_counted(counted: Counted, release: str, teller: Teller) -> None:

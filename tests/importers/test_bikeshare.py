@@ -35,7 +35,7 @@ from vault.importers.bikeshare import (
     sample_files,
 )
 from vault.importers.entry import Entry
-from vault.importers.report import LONGEST_LINE, Report
+from vault.importers.report import LONGEST_LINE, Lines, Report
 from vault.methodology.quantify import Act
 from vault.methodology.release import load_release, read_release
 
@@ -155,7 +155,7 @@ def test_a_broken_citi_bike_row_is_named_and_the_good_ones_go_on(
     file = lines(CITI_ROW, CITI_ROW.replace(found, put, 1), CITI_ROW, header=CITI_HEADER)
     trips, report = read_rows_of(file)
     assert [trip.line for trip in trips] == [2, 4]
-    assert report == Report(read=3, accepted=2, refused={reason: [3]}, dropped=3)
+    assert report == Report(read=3, accepted=2, refused={reason: Lines([3])}, dropped=3)
 
 
 def test_columns_may_stand_in_any_order_and_others_are_dropped() -> None:
@@ -216,7 +216,7 @@ def test_a_broken_row_is_named_by_line_and_the_good_ones_go_on(
 ) -> None:
     trips, report = read_rows_of(lines(ROW, row, ROW))
     assert [trip.line for trip in trips] == [2, 4]
-    assert report == Report(read=3, accepted=2, refused={reason: [3]}, dropped=4)
+    assert report == Report(read=3, accepted=2, refused={reason: Lines([3])}, dropped=4)
 
 
 @pytest.mark.parametrize(
@@ -256,10 +256,20 @@ def test_the_last_line_of_a_station_holds_and_broken_ones_are_named() -> None:
         "1": "North Gate",
         "2": "South",
     }
-    assert (report.read, report.accepted, report.replaced) == (8, 3, [4])
+    assert (report.read, report.accepted, report.replaced) == (8, 3, Lines([4]))
     assert report.refused == {"bad-place": [5, 6, 9], "bad-number": [7], "columns": [8]}
     with pytest.raises(BadFile, match="wanted the columns station_id,name,lat,long or"):
         read_stations(BytesIO(HEADER.encode()), report)
+
+
+def test_a_number_is_the_same_with_zeros_before_it() -> None:
+    bay, padded = entries_of(
+        lines(ROW, ROW.replace("71,", "0071,", 1).replace("South,2,9", "South,02,09"))
+    )
+    assert (padded.receipt, padded.customer, padded.act) == (bay.receipt, bay.customer, bay.act)
+    citi = lines(CITI_ROW, CITI_ROW.replace(",9,Subscriber", ",009,Subscriber"), header=CITI_HEADER)
+    first, second = entries_of(citi)
+    assert first.receipt == second.receipt == "2014-09-08T08:01:32/9"
 
 
 def test_rows_are_read_as_they_are_asked_for() -> None:

@@ -11,7 +11,7 @@ from tests.importers.exports import HEADER, HEADER_2020, ROW_2020, SETTING, SHAN
 from vault.errors import BadFile
 from vault.importers.bikeshare2020 import read_entries
 from vault.importers.entry import Entry
-from vault.importers.report import Report
+from vault.importers.report import Lines, Report
 from vault.methodology.quantify import Act
 
 
@@ -97,7 +97,7 @@ def test_a_broken_row_is_named_and_the_good_ones_go_on(found: str, put: str, rea
 
 def test_text_of_another_encoding_spoils_its_own_row_only() -> None:
     _, report = read(ROW_2020, ROW_2020.replace("North", "北站").encode("gb18030"), ROW_2020)
-    assert (report.accepted, report.refused) == (2, {"not-utf-8": [3]})
+    assert (report.accepted, report.refused) == (2, {"not-utf-8": Lines([3])})
 
 
 @pytest.mark.parametrize("header", [HEADER, f"{HEADER_2020},ride_id", "", "ride_id"])

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from tests.public_data import FOLDER
 from vault.errors import BadFile
+from vault.importers import espi
 from vault.importers.entry import Entry, Setting
 from vault.importers.greenbutton import MOST_GAPS, Coverage, read_entries
 from vault.importers.opening import open_export
-from vault.importers.report import Report
+from vault.importers.report import Lines, Report
 from vault.methodology.quantify import Act
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -164,7 +165,7 @@ def test_a_broken_reading_is_named_and_the_good_ones_go_on(broken: str, reason: 
     good = reading(JANUARY + 2 * HOUR, 7)
     (month,), report = read(feed(kind(), meter(), block(reading(), broken, good)))
     assert month.act.activity == {"Wh": 107, "count": 3, "s": 2 * HOUR}
-    assert (report.read, report.accepted, report.refused) == (3, 2, {reason: [2]})
+    assert (report.read, report.accepted, report.refused) == (3, 2, {reason: Lines([2])})
 
 
 def test_the_first_month_of_the_century_is_a_month_where_the_home_is() -> None:
@@ -190,7 +191,7 @@ def test_what_is_no_delivered_electricity_is_refused_reading_by_reading(
 ) -> None:
     entries, report = read(feed(meter(), block(reading(), reading(JANUARY + HOUR)), wrong))
     assert entries == []
-    assert (report.read, report.accepted, report.refused) == (2, 0, {reason: [1, 2]})
+    assert (report.read, report.accepted, report.refused) == (2, 0, {reason: Lines([1, 2])})
 
 
 def test_gas_and_what_a_roof_gives_stand_beside_the_electricity() -> None:
@@ -303,10 +304,62 @@ def peak_of(file: BinaryIO) -> int:
     return most
 
 
+def peak_of_broken(file: BinaryIO) -> int:
+    """The same for a file that breaks off."""
+    tracemalloc.start()
+    with pytest.raises(BadFile, match="a whole XML"):
+        list(read_entries(file, SETTING, Report()))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most
+
+
+def test_readings_told_twice_by_turns_take_no_memory() -> None:
+    def by_turns(count: int) -> BinaryIO:
+        hours = (reading(JANUARY + n // 2 * 60, seconds=60) for n in range(count))
+        return BytesIO(feed(kind(), meter(), block(*hours)).encode())
+
+    assert peak_of(by_turns(20_000)) < peak_of(by_turns(5_000)) + 300_000
+
+
 def test_a_title_of_ten_megabytes_goes_by() -> None:
     raw = GOOD.replace("§name§", "x" * 10_000_000).encode()
     assert read(raw) == read(GOOD)
     assert peak_of(BytesIO(raw)) < 2_000_000
+
+
+def named(kind: str, count: int) -> BinaryIO:
+    """A feed of so many names that nothing else says: of elements, attributes or namespaces."""
+    form = {
+        "element": "<n{}/>",
+        "attribute": "<t n{}='1'/>",
+        "prefix": "<t xmlns:n{}='urn:x'/>",
+        "namespace": "<t xmlns:n='urn:{}'/>",
+    }[kind]
+    return BytesIO(GOOD.replace("</feed>", "".join(map(form.format, range(count)))).encode())
+
+
+@pytest.mark.parametrize("kind", ["element", "attribute", "prefix", "namespace"])
+def test_names_without_end_are_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser keeps every name that it met to the end of the file."""
+    with pytest.raises(BadFile, match="at most 2000 names"):
+        list(read_entries(named(kind, 4_000), SETTING, Report()))
+    monkeypatch.setattr(espi, "MOST_NAMES", 10**6)
+    few, many = (peak_of_broken(named(kind, count)) for count in (2_000, 20_000))
+    assert many > few + 1_000_000
+
+
+def test_a_name_of_a_thousand_letters_is_refused() -> None:
+    for name in ("n" * 999, f'n xmlns="urn:{"x" * 999}"', f'n {"a" * 999}="1"'):
+        with pytest.raises(BadFile, match="names of at most 500"):
+            read(GOOD.replace("</feed>", f"<{name}/></feed>"))
+
+
+def test_a_thousand_meters_with_a_thousand_links_each_are_refused() -> None:
+    links = f'<link rel="related" href="{TYPE}"/>' * 600
+    many = [meter(f"{METER}{n}").replace("<content>", f"{links}<content>") for n in range(2)]
+    with pytest.raises(BadFile, match="at most 1000 of a kind"):
+        read(feed(kind(), *many, block(reading())))
 
 
 def test_a_cut_off_gzip_books_nothing(tmp_path: Path) -> None:

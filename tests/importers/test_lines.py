@@ -15,7 +15,7 @@ from vault.errors import BadFile
 from vault.importers.entry import Entry, Reversal, Setting
 from vault.importers.lines import read_entries
 from vault.importers.opening import open_export
-from vault.importers.report import LONGEST_LINE, Report
+from vault.importers.report import LONGEST_LINE, Lines, Report
 from vault.methodology.quantify import Act
 
 SETTING = Setting("", ZoneInfo("UTC"))
@@ -128,7 +128,7 @@ def raw(text: str) -> str:
 def test_a_broken_line_is_named_and_the_good_ones_go_on(broken: str | bytes, reason: str) -> None:
     found, report = read(line(), broken, line(receipt="R-2"))
     assert [one.line for one in found] == [1, 3]
-    assert report == Report(read=3, accepted=2, refused={reason: [2]})
+    assert report == Report(read=3, accepted=2, refused={reason: Lines([2])})
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vault.errors import BadFile
 from vault.importers.entry import Entry, Setting
 from vault.importers.mds import read_entries
-from vault.importers.report import Report
+from vault.importers.report import Lines, Report
 from vault.methodology.quantify import Act
 
 SETTING = Setting("CN-ZJ-HZ", ZoneInfo("Asia/Shanghai"))
@@ -92,14 +92,14 @@ def test_a_motor_makes_it_an_electric_bicycle(
 @pytest.mark.parametrize("vehicle", ["scooter", "moped", "car", "cargo_bicycle", "", None, 1, [[]]])
 def test_what_is_no_bicycle_has_no_behaviour(vehicle: object) -> None:
     _, report = read(answer({**V1, "vehicle_type": vehicle}), EBIKES)
-    assert report == Report(read=1, refused={"no-behaviour": [1]})
+    assert report == Report(read=1, refused={"no-behaviour": Lines([1])})
 
 
 def test_version_2_leaves_the_behaviour_to_the_setting() -> None:
     assert read(answer(V2, version=2), EBIKES)[0] == [expected("travel.ebike")]
     # What a trip of version 2 says of a vehicle is no part of that version.
     _, report = read(answer({**V1, **V2}, version=2))
-    assert report == Report(read=1, refused={"no-behaviour": [1]})
+    assert report == Report(read=1, refused={"no-behaviour": Lines([1])})
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,26 @@ def test_a_broken_trip_is_named_by_its_place_and_the_good_ones_go_on(
 ) -> None:
     entries, report = read(answer(V1, {**V1, member: found}, V1))
     assert [entry.line for entry in entries] == [1, 3]
-    assert report == Report(read=3, accepted=2, refused={reason: [2]})
+    assert report == Report(read=3, accepted=2, refused={reason: Lines([2])})
     missing = {name: kept for name, kept in V1.items() if name != member}
-    assert read(answer(missing))[1] == Report(read=1, refused={"bad-number": [1]})
+    assert read(answer(missing))[1] == Report(read=1, refused={"bad-number": Lines([1])})
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_byte_order_mark_and_the_place_of_the_version_do_not_matter(version: int) -> None:
+    raw = answer(V1, V2, V1, version=version)
+    body = json.loads(raw)
+    last = json.dumps({**{n: body[n] for n in body if n != "version"}, **body}, indent=1).encode()
+    other = json.dumps(dict(reversed(body.items()))).encode()
+    assert read(b"\xef\xbb\xbf" + raw) == read(last) == read(other) == read(raw)
+    assert read(raw)[1].read == 3
 
 
 @pytest.mark.parametrize("trip", [None, 5, "trip", [], [V1]])
 def test_what_is_no_object_is_no_trip(trip: object) -> None:
-    assert read(answer(trip, V1))[1] == Report(read=2, accepted=1, refused={"not-a-trip": [1]})
+    assert read(answer(trip, V1))[1] == Report(
+        read=2, accepted=1, refused={"not-a-trip": Lines([1])}
+    )
 
 
 @pytest.mark.parametrize(

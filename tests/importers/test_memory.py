@@ -1,4 +1,7 @@
-"""A long export takes no more memory than a short one: 1 GB in under 300 MB in the long tier."""
+"""A long export takes no more memory than a short one: 1 GB in under 300 MB in the long tier.
+
+Nor does the worst of what is read as a whole, 64 MiB of it in the long tier.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.memory import MAKERS
+from tests.memory import MAKERS, WHOLE
 
 ROOT = Path(__file__).parents[2]
 MEGABYTES = 1000 if os.environ.get("CARBONVAULT_DEEP") else 12
+MOST_WHOLE = 67 if os.environ.get("CARBONVAULT_DEEP") else 12
 MOST_MB = 300
 
 
@@ -37,3 +41,10 @@ def test_a_long_export_is_read_in_bounded_memory(name: str) -> None:
     assert long["peak_mb"] < MOST_MB
     # Growing with the file would show already here: a tenth of its size is allowed.
     assert long["peak_mb"] - short["peak_mb"] < max(8, MEGABYTES // 10)
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_the_worst_file_that_is_read_as_a_whole_takes_bounded_memory(name: str) -> None:
+    found = peak_of(name, MOST_WHOLE)
+    assert found["bytes"] >= (MOST_WHOLE - 1) * 10**6
+    assert found["peak_mb"] < MOST_MB

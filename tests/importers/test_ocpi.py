@@ -18,7 +18,7 @@ from vault.importers.country import is_swapped
 from vault.importers.entry import Entry, Reversal, Setting
 from vault.importers.ocpi import read_entries
 from vault.importers.opening import open_export
-from vault.importers.report import Report
+from vault.importers.report import Lines, Report
 from vault.methodology.quantify import Act
 
 SETTING = Setting("CN-ZJ-HZ", ZoneInfo("Asia/Shanghai"))
@@ -147,7 +147,7 @@ def test_a_broken_object_is_named_and_the_good_ones_go_on(
     assert found in CDR
     entries, report = read(f"[{CDR},{CDR.replace(found, put)},{CDR.replace('C-1', 'C-2')}]")
     assert [entry.line for entry in entries] == [1, 3]
-    assert (report.read, report.accepted, report.refused) == (3, 2, {reason: [2]})
+    assert (report.read, report.accepted, report.refused) == (3, 2, {reason: Lines([2])})
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INVALID", "PENDING", "RESERVATION", "completed"])
@@ -171,7 +171,17 @@ def test_only_a_random_number_is_not_guessable() -> None:
     ):
         (entry,), _ = read(CDR.replace('"C-1"', f'"{number}"'))
         assert isinstance(entry, Entry)
-        assert (entry.guessable, entry.receipt) == (guessable, f"CN*ABC*{number}")
+        assert (entry.guessable, entry.receipt) == (guessable, f"CN*ABC*{number.upper()}")
+
+
+def test_country_party_and_number_are_the_same_in_capitals_and_small_letters() -> None:
+    """OCPI compares them so: written otherwise in another file it is still one act."""
+    small = CDR.replace('"CN"', '"cn"').replace('"ABC"', '"abc"').replace('"C-1"', '"c-1"')
+    assert read(small)[0] == read(CDR)[0]
+    credit = CREDIT.replace('"credit_reference_id": "C-1"', '"credit_reference_id": "c-1"')
+    assert read(f"[{small},{credit}]")[0][1] == Reversal(2, "CN*ABC*C-1-C", "CN*ABC*C-1")
+    itself = CDR.replace('"session_id": "S-1"', '"credit": true, "credit_reference_id": "c-1"')
+    assert read(f"[{itself}]")[1].refused == {"takes-itself-back": [1]}
 
 
 @pytest.mark.parametrize(
@@ -206,10 +216,23 @@ def test_a_file_over_64_mib_is_refused_with_what_to_do(tmp_path: Path) -> None:
         list(read_entries(file, SETTING, Report()))
 
 
-def test_a_text_of_ten_megabytes_is_no_station_name() -> None:
-    (entry,), _ = read(CDR.replace("West Lake", "x" * 10_000_000))
+def test_a_text_of_a_megabyte_is_no_station_name() -> None:
+    (entry,), _ = read(CDR.replace("West Lake", "x" * 1_000_000))
     assert isinstance(entry, Entry)
     assert entry.detail == {}
+
+
+def test_a_list_in_one_long_line_is_read() -> None:
+    flat = json.dumps(json.loads(CDR))
+    entries, report = read(f"[{','.join([flat] * 4_000)}]\n")
+    assert (len(entries), report.read) == (4_000, 4_000)
+
+
+@pytest.mark.parametrize("around", ["§", "[§]", '{"data":[§]}', '{"data":§}', "{}\n§"])
+def test_an_object_of_ten_megabytes_is_refused_with_its_file(around: str) -> None:
+    long = json.dumps(json.loads(CDR.replace("West Lake", "x" * 10_000_000)))
+    with pytest.raises(BadFile, match="at most 2 MiB"):
+        read(around.replace("§", long))
 
 
 def test_coordinates_the_wrong_way_round_are_noted_and_change_nothing() -> None:
@@ -296,7 +319,7 @@ def test_the_standards_own_cdr_has_its_coordinates_the_wrong_way_round() -> None
     assert (entry.receipt, entry.customer) == ("BE*BEC*12345", "012345678")
     assert entry.act.activity == {"Wh": 15342, "s": 7103}
     assert entry.detail == {"place": "Gent Zuid"}
-    assert report == Report(read=1, accepted=1, noticed={"swapped-coordinates": [1]})
+    assert report == Report(read=1, accepted=1, noticed={"swapped-coordinates": Lines([1])})
 
 
 @real_examples

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tests.public_data import FOLDER
 from vault.errors import BadFile
-from vault.importers import shenzhen
+from vault.importers import shenzhen, taps
 from vault.importers.entry import Entry, Setting
 from vault.importers.opening import open_export
-from vault.importers.report import Report
+from vault.importers.report import Lines, Report
 from vault.importers.shenzhen import read_distances, read_entries
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -79,7 +79,7 @@ def test_a_distance_holds_both_ways_and_without_one_the_ride_is_refused() -> Non
     back = export(tap(IN, "08:00:00", "西湖"), tap(OUT, "08:31:40", "东门"))
     assert [ride.act.activity["m"] for ride in read(back)[0]] == [11_800]
     rides, report = read(back, {})
-    assert (rides, report.refused) == ([], {"no-distance": [2, 3]})
+    assert (rides, report.refused) == ([], {"no-distance": Lines([2, 3])})
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_entry_that_was_left_open_is_not_closed_by_the_exit_of_the_next_ride
 def test_an_exit_without_a_station_ends_its_ride_all_the_same() -> None:
     rows = (tap(IN, "08:00:00"), tap(OUT, "08:10:00", ""), tap(OUT, "08:20:00", "西湖"))
     rides, report = read(export(*rows))
-    assert (rides, report.refused) == ([], {"no-station": [2, 3], "no-entry": [4]})
+    assert (rides, report.refused) == ([], {"no-station": Lines([2, 3]), "no-entry": Lines([4])})
 
 
 def test_a_row_that_is_there_twice_counts_once() -> None:
@@ -193,10 +193,17 @@ def test_another_kind_of_file_is_refused_without_repeating_it(file: bytes) -> No
 
 
 def test_more_taps_than_are_kept_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shenzhen, "MOST_TAPS", 3)
+    monkeypatch.setattr(taps, "MOST_TAPS", 3)
     assert len(read(export(*RIDE, tap(IN, "09:00:00")))[0]) == 1
     with pytest.raises(BadFile, match="at most 3 taps in a file; split it"):
         read(export(*RIDE, *RIDE))
+
+
+def test_more_names_than_a_city_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taps, "MOST_NAMES", 4)
+    assert len(read(export(*RIDE, *RIDE))[0]) == 1
+    with pytest.raises(BadFile, match="at most 4 stations and gates"):
+        read(export(*RIDE, tap(IN, "09:00:00", gate="G-7")))
 
 
 def test_a_gzip_that_is_cut_off_gives_no_ride(tmp_path: Path) -> None:
@@ -228,7 +235,7 @@ def test_a_table_of_distances_is_read_strictly_and_its_last_line_holds() -> None
     report = Report()
     found = read_distances(BytesIO(export(*rows, header="from,to,m")), report)
     assert found == {("东门", "西湖"): 12_000, ("西湖", "东门"): 11_900}
-    assert (report.accepted, report.replaced) == (3, [4])
+    assert (report.accepted, report.replaced) == (3, Lines([4]))
     assert report.refused == {
         "same-station": [5],
         "bad-text": [6],

@@ -16,7 +16,7 @@ from tests.public_data import FOLDER
 from vault.errors import BadFile
 from vault.importers.entry import Entry, Setting
 from vault.importers.opening import open_export
-from vault.importers.report import LONGEST_LINE, Report
+from vault.importers.report import LONGEST_LINE, Lines, Report
 from vault.importers.workplace_ev import KEPT, read_entries
 from vault.methodology.quantify import Act
 
@@ -60,7 +60,7 @@ def test_a_row_becomes_an_act_with_the_century_it_lacks() -> None:
         detail={"station": "58"},
     )
     dropped = HEADER.count(",") + 1 - len(KEPT)
-    assert report == Report(read=1, accepted=1, noticed={"year-0014": [2]}, dropped=dropped)
+    assert report == Report(read=1, accepted=1, noticed={"year-0014": Lines([2])}, dropped=dropped)
 
 
 def test_a_year_written_in_full_is_not_noted() -> None:
@@ -100,7 +100,7 @@ def test_a_year_written_in_full_is_not_noted() -> None:
 def test_a_broken_row_is_named_and_the_good_ones_go_on(row: str | bytes, reason: str) -> None:
     entries, report = read(lines(ROW, row, ROW))
     assert [entry.line for entry in entries] == [2, 4]
-    assert (report.read, report.accepted, report.refused) == (3, 2, {reason: [3]})
+    assert (report.read, report.accepted, report.refused) == (3, 2, {reason: Lines([3])})
     assert report.noticed == {"year-0014": [2, 4]}
 
 
@@ -115,6 +115,14 @@ def test_a_session_over_the_hour_that_comes_twice_is_read() -> None:
     row = row.replace("0014-11-18 17:11:04", "0014-11-02 01:00:00")
     (entry,), _ = read(lines(row))
     assert entry.act.activity["s"] == 600
+
+
+def test_a_number_is_the_same_with_zeros_before_it() -> None:
+    plain, padded = read(lines(ROW, ROW.replace("4100001", "004100001").replace(",71,", ",0071,")))[
+        0
+    ]
+    assert (padded.receipt, padded.customer) == (plain.receipt, plain.customer) == ("4100001", "71")
+    assert read(lines(ROW.replace("4100001", "000")))[0][0].receipt == "0"
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

@@ -49,7 +49,11 @@ def test_a_good_shelf_and_the_shipped_one_have_no_fault() -> None:
         ('zh-CN = "名", ', "", "name: Value error, wanted a text in zh-CN and in en"),
         (', en = "says"', "", "says: Value error, wanted a text in zh-CN and in en"),
         (', en = "reason"', "", "wanted a text in zh-CN and in en"),
-        ('en = "says"', 'en = " "', "says: Value error, wanted a text with something beside spaces"),
+        (
+            'en = "says"',
+            'en = " "',
+            "says: Value error, wanted a text with something beside spaces",
+        ),
         ('en = "says"', 'en = "a\\u202eb"', "says: Value error, wanted one line"),
         ('title = "a report"', 'title = "  "', "title: Value error, wanted a text with something"),
         ('title = "a report"', 'title = "a\\u0007"', "title: Value error, wanted one line"),

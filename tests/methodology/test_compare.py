@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
+from consent.commands.compare import Once
 from tests.methodology.files import BOUND, BOUND_VECTOR, CAPS, GOOD, release_file
 from tests.public_data import STATIONS, TRIPS, real_week
 from tests.test_commands import run
-from vault.errors import OutOfBounds
+from vault.errors import BadShape, OutOfBounds
+from vault.importers.entry import Entry
 from vault.methodology.compare import Column, compare, days_until, move
 from vault.methodology.quantify import Act, quantify
 from vault.methodology.release import Release, load_release, read_release
@@ -173,8 +179,14 @@ def test_the_command_prints_the_columns_and_writes_the_chart(export: Path, tmp_p
     assert said.code == 0
     for part in ("demo-1@CN", "2026-1@CN-HB-WH", "beijing-season-2022@CN-BJ", "6.25 ×", "1.00 ×"):
         assert part in said.out
+    with patch.dict(os.environ, {"COLUMNS": "80"}):
+        narrow = run(*words).out
+    assert {"2026-1@CN-HB-WH", "beijing-season-", "2022@CN-BJ"} <= set(narrow.split())
+    table = narrow[: narrow.index("4 acts read")].splitlines()
+    assert all(cell_len(line) <= 80 for line in table)
     assert "Every act was moved by 4,144 days; the file's first day is 2014-09-01." in said.out
-    assert "Caps of a day and a month are not applied here" in said.out
+    assert "Not applied here: caps of a day and a month" in said.out
+    assert "exclusions between behaviours and person-time" in said.out
     drawn = ElementTree.fromstring(chart.read_text(encoding="utf-8"))
     assert "4,144 天" in "".join(drawn.itertext())
     found = json.loads(run(*words, "--json").out)
@@ -187,6 +199,33 @@ def test_the_command_prints_the_columns_and_writes_the_chart(export: Path, tmp_p
     assert (found["acts"], found["taken_back"], found["claimed"]) == (4, 1, 1)
     assert (found["moved_days"], sum(found["rows_refused"].values())) == (4_144, 1)
     assert found["rows"][0]["cells"][0]["zeroed"] == {"round-trip": 1}
+
+
+def test_a_receipt_counts_once_however_often_it_stands_in_the_file(export: Path) -> None:
+    words = ["methodology", "compare", export, "--format", "jsonl", "--to-date", "2026-01-05"]
+    once = json.loads(run(*words, "--json").out)
+    assert once["doubled"] == 0
+    assert "doubled" not in run(*words).out
+    export.write_text(export.read_text(encoding="utf-8") * 2, encoding="utf-8")
+    with export.open("a", encoding="utf-8") as more:
+        for line in ({"operator": "one.example"}, {"operator": "two.example"}) * 2:
+            more.write(json.dumps({**LINE, **line, "receipt": "R-1", "customer": "7"}) + "\n")
+    twice = json.loads(run(*words, "--json").out)
+    assert (twice["doubled"], twice["acts"], twice["claimed"]) == (6, 6, 1)
+    assert twice["taken_back"] == once["taken_back"]
+    assert [c["mg"] for c in twice["columns"]] == [3 * c["mg"] for c in once["columns"]]
+    assert "6 doubled rows are left out: a receipt counts once." in run(*words).out
+
+
+def test_what_was_seen_is_kept_in_eight_bytes_each() -> None:
+    seen = Once()
+    first = Entry(2, "7", bike(1000), "R-1", True)
+    assert [seen.is_new(each) for each in (first, replace(first, line=3))] == [True, False]
+    assert seen.is_new(replace(first, operator="one.example"))
+    assert seen.is_new(replace(first, operator="", receipt="\0R-1"))
+    assert seen.is_new(replace(first, operator="\0", receipt="R-1"))
+    assert seen.doubled == 1
+    assert all(0 <= each < 2**64 for each in seen.hashes)
 
 
 def test_an_old_file_counts_nothing_where_it_is_not_moved(export: Path) -> None:
@@ -204,6 +243,10 @@ def test_an_old_file_counts_nothing_where_it_is_not_moved(export: Path) -> None:
         (["--under", "demo-1@Hangzhou"], 2),
         (["--under", "demo-9@CN"], 1),
         (["--to-date", "2026-13-01"], 2),
+        (["--to-date", "1969-12-31"], 2),
+        (["--to-date", "1999-12-31"], 2),
+        (["--to-date", "2100-01-01"], 2),
+        (["--to-date", "9999-12-31"], 2),
         (["--zone", "Asia/Atlantis"], 1),
         (["--format", "no-such-format"], 1),
     ],
@@ -212,6 +255,22 @@ def test_a_command_that_asks_for_what_is_not_there_is_refused(
     export: Path, words: list[str], code: int
 ) -> None:
     assert run("methodology", "compare", export, "--format", "jsonl", *words).code == code
+
+
+def test_a_day_far_away_is_refused_by_its_name(export: Path) -> None:
+    for day in ("0001-01-01", "9999-12-31"):
+        said = run("methodology", "compare", export, "--format", "jsonl", "--to-date", day)
+        assert (said.code, "wanted a day of the years 2000 to 2099" in said.err) == (2, True)
+    edge = run("methodology", "compare", export, "--format", "jsonl", "--to-date", "2099-12-31")
+    assert (edge.code, "other-units" in edge.out) == (0, False)
+
+
+def test_an_act_that_would_leave_the_calendar_is_said_to() -> None:
+    for days in (-30_000, -800_000, 3_000_000):
+        with pytest.raises(BadShape, match="leaves the calendar"):
+            move(bike(1), days, SHANGHAI)
+    with pytest.raises(BadShape):
+        days_until(2**53 - 1, date(2026, 1, 5), SHANGHAI)
 
 
 def test_a_file_without_an_act_is_said_to_be_so(tmp_path: Path) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from collections.abc import Iterable
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
+from consent.commands.methodology import fold
 from tests.methodology.files import (
     BOUND,
     BOUND_VECTOR,
@@ -43,6 +49,15 @@ from vault.months import Milligrams
 JANUARY = 1767571200
 DEMO = load_release("demo-1")
 LOCALES: tuple[Locale, ...] = ("zh-CN", "en")
+BOOKS = (
+    "day-cap",
+    "month-cap",
+    "same-time",
+    "counted-otherwise",
+    "collected",
+    "registered-elsewhere",
+    "counted-before",
+)
 RIDE = {
     "behaviour": "travel.bike",
     "activity": {"m": 1200, "s": 300},
@@ -156,6 +171,68 @@ def test_what_a_record_holds_stands_beside_what_the_act_alone_counts() -> None:
     assert "It reached the most that one day counts" in text
     elsewhere = Credit(Milligrams(0), "travel.bike", 9, "of-another-revision")
     assert "(of-another-revision)" in render(explain(bike(1200), DEMO, elsewhere), "en")
+
+
+DISAGREES = {"en": "These do not agree", "zh-CN": "两者不一致"}
+
+
+@pytest.mark.parametrize("m", [1200, 0, 30_000])
+@pytest.mark.parametrize(
+    ("share", "more", "reason", "agrees"),
+    [
+        (1, 0, None, True),
+        (1, 1, None, False),
+        (1, -1, None, False),
+        (0, 5, None, False),
+        (1, -1, "act-cap", False),
+        (1, -1, "weak-evidence", False),
+        (1, -1, "no-such-reason", False),
+        *((1, -1, why, None) for why in BOOKS),
+        *((0, 0, why, True) for why in BOOKS),
+        *((1, 1, why, False) for why in BOOKS),
+        (-1, 0, "taken-back", True),
+        (0, 0, "taken-back", True),
+        (-1, -1, "taken-back", False),
+        (0, 1, "taken-back", False),
+        (-1, 0, "day-cap", None),
+    ],
+)
+def test_a_record_of_more_than_the_rule_gives_or_of_less_without_a_cause_does_not_agree(
+    m: int, share: int, more: int, reason: str | None, agrees: bool | None
+) -> None:
+    act, release = bike(m, 4_000), release_of(GOOD + CAPS)
+    rule = quantify(act, release).mg
+    assert (rule > 0) is (m > 0)
+    recorded = Credit(Milligrams(share * rule + more), "travel.bike", 1, reason)
+    found = explain(act, release, recorded)
+    # None: less than the rule gives, if the rule gives anything
+    assert found.agrees is (agrees if agrees is not None else 0 <= recorded.mg <= rule)
+    for locale in LOCALES:
+        assert (DISAGREES[locale] in render(found, locale)) is not found.agrees
+
+
+def test_a_record_of_another_revision_agrees_only_where_it_is_of_another_release() -> None:
+    recorded = Credit(Milligrams(300_000), "travel.bike", 2, None)  # the season's 250 g/km
+    assert not explain(bike(1200), DEMO, recorded).agrees
+    assert not explain(bike(1200), DEMO, recorded, "demo-1").agrees
+    assert explain(bike(1200), DEMO, recorded, "beijing-season-2022").agrees
+    assert explain(bike(1200), DEMO).agrees
+    same = Credit(Milligrams(58_440), "travel.bike", 2, None)
+    assert not explain(bike(1200), DEMO, same).agrees
+
+
+def test_a_record_taken_back_is_headed_by_what_it_counts() -> None:
+    recorded = Credit(Milligrams(-40_000), "travel.bike", 1, "taken-back")
+    for locale, counts, alone in (
+        ("en", "Counts: -40 g CO2e (-40,000 mg)", "What it takes back: by the rule 58.44 g CO2e"),
+        ("zh-CN", "计入：-40 g CO2e（-40,000 mg）", "所撤销的行为：按规则为 58.44 g CO2e"),
+    ):
+        lines = render(explain(bike(1200), DEMO, recorded), "en" if locale == "en" else "zh-CN")
+        second, third, fourth = lines.splitlines()[1:4]
+        assert second == counts
+        assert "taken-back" in third
+        assert fourth.startswith(alone)
+        assert "58,440 mg" in lines
 
 
 def test_what_cannot_be_counted_is_an_error() -> None:
@@ -329,6 +406,38 @@ def test_explain_reads_a_file_or_the_standard_input(tmp_path: Path) -> None:
     assert run("methodology", "explain", "-", typed="{}").code == 1
 
 
+def test_what_is_typed_may_be_any_bytes(tmp_path: Path) -> None:
+    act = json.dumps({**RIDE, "release": "demo-1"}).encode()
+    for raw in (b"\xef\xbb\xbf" + act, b"\xef\xbb\xbf" + act + b"\n" + act):
+        assert run("methodology", "explain", "-", typed=raw).code == 0
+        (tmp_path / "act.json").write_bytes(raw)
+        assert run("methodology", "explain", tmp_path / "act.json").code == 0
+    for raw in (b"\xff\xfe", act.replace(b"demo", b"\xff"), act.decode().encode("utf-16")):
+        said = run("methodology", "explain", "-", typed=raw)
+        assert (said.code, "bad-shape" in said.err, said.out) == (1, True, "")
+
+
+def test_records_without_a_record_are_said_to_be_so() -> None:
+    said = run("methodology", "explain", "-", typed='{"records": []}')
+    assert (said.code, "there is no record in it" in said.err) == (1, True)
+    for records in ("[1]", "{}", "null"):
+        bad = run("methodology", "explain", "-", typed=f'{{"records": {records}}}')
+        assert (bad.code, "bad-shape" in bad.err) == (1, True)
+
+
+def test_explain_ends_with_1_where_one_record_does_not_agree() -> None:
+    right = {**RIDE, "release": "demo-1", "mg": 58_440, "rev": 1}
+    assert run("methodology", "explain", "-", typed=json.dumps(right)).code == 0
+    wrong = {**right, "mg": 5}
+    said = run("methodology", "explain", "-", typed=json.dumps({"records": [wrong, right]}))
+    assert (said.code, said.out.count("These do not agree")) == (1, 1)
+    assert said.out.count("Counts: 58.44 g") == 2
+    elsewhere = run("methodology", "explain", "-", "--release", "2026-1", typed=json.dumps(wrong))
+    assert (elsewhere.code, "do not agree" in elsewhere.out) == (0, False)
+    cut = {**wrong, "reason": "month-cap"}
+    assert run("methodology", "explain", "-", typed=json.dumps(cut)).code == 0
+
+
 def test_list_and_show_tell_names_tiers_factors_and_why_nothing_counts() -> None:
     listed = run("methodology", "list", "--json")
     found = json.loads(listed.out)
@@ -348,6 +457,68 @@ def test_list_and_show_tell_names_tiers_factors_and_why_nothing_counts() -> None
     assert (members["behaviour"]["tier"], set(members["text"])) == ("Z", set(LOCALES))
     unknown = run("methodology", "show", "travel.rocket")
     assert (unknown.code, "has no behaviour" in unknown.err) == (1, True)
+
+
+def list_at(width: int, *words: str) -> list[str]:
+    with patch.dict(os.environ, {"COLUMNS": str(width)}):
+        said = run("methodology", "list", *words)
+    lines = said.out.splitlines()
+    return lines[next(at for at, line in enumerate(lines) if line.startswith("id ")) :]
+
+
+@pytest.mark.parametrize("width", [80, 99, 100, 140, 200])
+def test_a_list_breaks_between_words_and_keeps_to_the_width(width: int) -> None:
+    lines = list_at(width)
+    assert all(cell_len(line) <= width for line in lines)
+    found = set("\n".join(lines).replace("(", " ").replace(")", " ").split())
+    for each in load_release("2026-1").behaviours.values():
+        assert each.id in found
+        assert set(re.findall(r"[^\s-]+-?", each.name["en"])) <= {*found, *hyphened(found)}
+    assert {"no-published-factor", "not-accepted"} <= found
+
+
+def hyphened(words: Iterable[str]) -> set[str]:
+    return {part for word in words for part in re.findall(r"[^-]+-?", word)}
+
+
+def test_below_100_columns_a_list_names_behaviours_in_one_language() -> None:
+    wide, narrow = "\n".join(list_at(100)), "\n".join(list_at(99))
+    assert all(word in wide for word in ("名称", "name", "骑自行车", "bicycle"))
+    assert all(word in narrow for word in ("name", "bicycle"))
+    assert "名称" not in narrow
+    assert "骑自行车" not in narrow
+    for width in (80, 200):
+        chosen = "\n".join(list_at(width, "--locale", "zh-CN"))
+        assert "骑自行车" in chosen
+        assert "bicycle" not in chosen
+        both = "\n".join(list_at(width, "--locale", "both"))
+        assert "骑自行车" in both
+        assert "bicycle" in both
+
+
+def test_words_are_broken_at_spaces_and_hyphens_and_long_ones_anywhere() -> None:
+    for text, width, lines in (
+        ("no-factor-for-date", 18, ["no-factor-for-date"]),
+        ("no-factor-for-date", 14, ["no-factor-for-", "date"]),
+        ("2 count 0: round-trip", 12, ["2 count 0:", "round-trip"]),
+        ("2 count 0: round-trip", 8, ["2 count", "0:", "round-", "trip"]),
+        ("2 count 0: over-35-km-h", 14, ["2 count 0:", "over-35-km-h"]),
+        ("2 count 0: over-35-km-h", 9, ["2 count", "0: over-", "35-km-h"]),
+        ("2026-1@CN-HB-WH", 15, ["2026-1@CN-HB-WH"]),
+        ("2026-1@CN-HB-WH", 14, ["2026-1", "@CN-HB-WH"]),
+        ("beijing-season-2022\n@CN-BJ", 12, ["beijing-", "season-2022", "@CN-BJ"]),
+        ("abcdefgh", 3, ["abc", "def", "gh"]),
+        ("骑自行车", 5, ["骑自", "行车"]),
+        ("", 5, [""]),
+    ):
+        assert fold(text, width) == lines
+
+
+@given(st.text("ab -@骑", max_size=40), st.integers(2, 20))
+def test_folding_loses_nothing_and_keeps_to_the_width(text: str, width: int) -> None:
+    lines = fold(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 def test_an_explanation_is_a_value() -> None:

@@ -251,7 +251,7 @@ def _receipt(row: Mapping[str, str]) -> str:
     if "trip" in row:
         return number_of(row["trip"])
     # Written one way whatever the file's, so that the same trip of two exports is one receipt.
-    return f"{local_time(row['start']):%Y-%m-%dT%H:%M:%S}/{row['bike']}"
+    return f"{local_time(row['start']):%Y-%m-%dT%H:%M:%S}/{number_of(row['bike'])}"
 
 
 def _station(row: Mapping[str, str], side: str, stations: Mapping[str, Station]) -> Station:

@@ -26,6 +26,8 @@ MOST_OF_A_KIND = 1_000
 LONGEST_LINK = 500
 LONGEST_TEXT = 64
 LONGEST_TOKEN = 1 << 20
+MOST_NAMES = 2_000
+LONGEST_NAME = 500
 
 _CHUNK = 1 << 16
 _ATOM, _ESPI = "{http://www.w3.org/2005/Atom}", "{http://naesb.org/espi}"
@@ -81,8 +83,9 @@ def read_feed(file: BinaryIO, feed: Feed) -> Iterator[Reading]:
 
     Raises:
         BadFile: it is no whole XML, or no Atom feed; declares a document type; is nested more than
-            64 deep; has a tag or comment over 1 MiB, a link over 500 characters, or more than 1,000
-            meters or ReadingTypes; an entry has readings before its links.
+            64 deep; has a tag or comment over 1 MiB, a link or name over 500 characters, more than
+            1,000 meters, ReadingTypes or links between them, or more than 2,000 names of elements,
+            attributes and namespaces; an entry has readings before its links.
     """
     elements = _Elements(feed)
     parser = cast("_Parser", XMLParser(target=elements, forbid_dtd=True))
@@ -127,6 +130,7 @@ class _Elements:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._path: list[str] = []
+        self._names: set[str] = set()
         self._ready: list[Reading] = []
         self._links: dict[str, list[str]] = {}
         self._fields: dict[str, str] = {}
@@ -140,7 +144,12 @@ class _Elements:
         ready, self._ready = self._ready, []
         return ready
 
+    def start_ns(self, prefix: str, uri: str) -> None:
+        """Count the names of a namespace."""
+        self._count_names(prefix, uri)
+
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self._count_names(tag, *attributes)
         parent = self._path[-1] if self._path else ""
         self._path.append(tag)
         if len(self._path) > DEEPEST:
@@ -176,6 +185,17 @@ class _Elements:
     def close(self) -> None:
         """Do nothing: there is no tree to hand back."""
 
+    def _count_names(self, *names: str) -> None:
+        # The parser keeps each name that it met until the end of the file.
+        for name in names:
+            if name in self._names:
+                continue
+            if len(name) > LONGEST_NAME:
+                raise BadFile(f"wanted names of at most {LONGEST_NAME} characters in the XML")
+            self._names.add(name)
+            if len(self._names) > MOST_NAMES:
+                raise BadFile(f"wanted at most {MOST_NAMES} names in the XML, found more")
+
     def _link(self, rel: str, href: str) -> None:
         if len(href) > LONGEST_LINK:
             raise BadFile(f"wanted links of at most {LONGEST_LINK} characters, found a longer one")
@@ -204,7 +224,8 @@ class _Elements:
             self._feed.types[own] = ReadingType(*fields)
         if _METER in self._kinds:
             self._feed.meters[own] = tuple(self._links.get("related", ()))
-        _check_count(max(len(self._feed.types), len(self._feed.meters)))
+        links = sum(map(len, self._feed.meters.values()))
+        _check_count(max(len(self._feed.types), len(self._feed.meters), links))
 
 
 def _check_count(count: int) -> None:

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from hashlib import sha256
-from itertools import chain
 from math import ceil
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
@@ -33,7 +32,7 @@ from vault.errors import BadFile
 from vault.importers.amounts import exact_units
 from vault.importers.entry import Entry, Setting
 from vault.importers.espi import Feed, Reading, ReadingType, read_feed
-from vault.importers.report import Report
+from vault.importers.report import Lines, Report
 from vault.methodology.quantify import Act
 from vault.months import Month
 
@@ -95,11 +94,11 @@ class Sum:
 
 @dataclass
 class Series:
-    """The readings of one meter in one unit: their sums by month, and their lines in runs."""
+    """The readings of one meter in one unit: their sums by month, and their lines."""
 
     covered: Coverage = field(default_factory=Coverage)
     months: dict[Month, Sum] = field(default_factory=dict)
-    lines: list[range] = field(default_factory=list)
+    lines: Lines = field(default_factory=Lines)
 
     def add(self, reading: Reading, zone: ZoneInfo) -> None:
         """Add a reading to the month it begins in, or refuse it."""
@@ -107,10 +106,7 @@ class Series:
         month = _month(start, zone)
         self.covered.add(start, end)
         self.months.setdefault(month, Sum(reading.line, start, end)).add(value, start, end)
-        if self.lines and self.lines[-1].stop == reading.line:
-            self.lines[-1] = range(self.lines[-1].start, reading.line + 1)
-        else:
-            self.lines.append(range(reading.line, reading.line + 1))
+        self.lines.append(reading.line)
 
 
 def read_entries(file: BinaryIO, setting: Setting, report: Report) -> Iterator[Entry]:
@@ -161,8 +157,7 @@ def _entries(
         activity = {"Wh": wh, "count": persons, "s": total.seconds}
         act = Act(BEHAVIOUR, activity, total.start, total.end, setting.region, "E4")
         entries.append(Entry(total.line, None, act, _receipt(month, meter), guessable=True))
-    for _ in chain.from_iterable(readings.lines):
-        report.accept()
+    report.accept(len(readings.lines))
     return entries
 
 
@@ -201,8 +196,7 @@ def _delivered(
         try:
             found.append((meter, readings, _power(_type_of(meter, series, feed))))
         except _Broken as bad:
-            for line in chain.from_iterable(readings.lines):
-                report.refuse(str(bad), line)
+            report.refuse_all(str(bad), readings.lines)
     return [(meter, readings, power) for meter, readings, power in found if readings.lines]
 
 

@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints
 from vault.encoding import strict_object
 from vault.errors import BadFile, BadShape
 from vault.importers.entry import Claimed, Entry, Reversal, Setting
+from vault.importers.opening import MARK
 from vault.importers.report import LONGEST_LINE, Report
 from vault.messages import PartyId, Shape
 from vault.methodology.behaviour import Evidence
@@ -25,7 +26,6 @@ from vault.methodology.formula import Amount, Region, Unit
 from vault.methodology.limit import BehaviourId
 from vault.methodology.quantify import Act
 
-MARK = b"\xef\xbb\xbf"  # what some programs begin a file with
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\P{C}+$")]
 Moment = Annotated[int, Field(ge=946_684_800, lt=4_102_444_800)]  # the years 20YY
 Text = Annotated[str, StringConstraints(max_length=1000)]

@@ -21,8 +21,9 @@ from typing import BinaryIO
 
 from vault.errors import BadFile
 from vault.importers.amounts import exact_units
+from vault.importers.document import Document
 from vault.importers.entry import Entry, Setting
-from vault.importers.opening import Json, parse_json, read_limited
+from vault.importers.opening import Json, read_limited
 from vault.importers.report import Report
 from vault.methodology.quantify import Act
 
@@ -33,6 +34,7 @@ _UUID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{12}"
 )
 _MOTORS = {"electric_assist", "electric"}
+_PATHS = {1: ("data", "trips"), 2: ("trips",)}
 _LENGTHS = {1: ("trip_distance", "trip_duration"), 2: ("distance", "duration")}
 
 
@@ -49,9 +51,10 @@ def read_entries(file: BinaryIO, setting: Setting, report: Report) -> Iterator[E
         report: filled while the entries are taken.
 
     Raises:
-        BadFile: over 64 MiB, no strict JSON, or no trips of version 1 or 2.
+        BadFile: over 64 MiB, a trip over 2 MiB or more than a million; no strict JSON; no trips of
+            version 1 or 2.
     """
-    version, trips = _trips(parse_json(read_limited(file)))
+    version, trips = _trips(Document(read_limited(file), *_PATHS.values()))
     for place, trip in enumerate(trips, 1):
         try:
             entry = _entry(place, trip, version, setting)
@@ -62,14 +65,14 @@ def read_entries(file: BinaryIO, setting: Setting, report: Report) -> Iterator[E
         yield entry
 
 
-def _trips(answer: Json) -> tuple[int, list[Json]]:
-    named = answer.get("version") if isinstance(answer, dict) else None
+def _trips(answer: Document) -> tuple[int, Iterator[Json]]:
+    frame = answer.frame
+    named = frame.get("version") if isinstance(frame, dict) else None
     version = {"1": 1, "2": 2}.get(named.partition(".")[0]) if isinstance(named, str) else None
-    if not isinstance(answer, dict) or version is None:
+    if version is None:
         raise BadFile('wanted MDS trips, {"version": "1.x" or "2.x", …}; found no such version')
-    held = answer.get("data") if version == 1 else answer
-    trips = held.get("trips") if isinstance(held, dict) else None
-    if not isinstance(trips, list):
+    trips = answer.items(*_PATHS[version])
+    if trips is None:
         where = '"data": {"trips": […]}' if version == 1 else '"trips": […]'
         raise BadFile(f"wanted MDS trips of version {version}, {where}; found none")
     return version, trips

@@ -6,7 +6,8 @@
 
 A file holds one object, an array, the envelope {"data":[…]} of the interface, or one object a line.
 A CDR has ``total_energy``, a Session ``kwh``. A receipt is BE*BEC*12345: it names the operator as
-OCPI does, which knows nothing of the parties here, and is unique by the standard.
+OCPI does, which knows nothing of the parties here, and is unique by the standard. It comes in
+capitals: abc1 and ABC1 are one number to the standard.
 
 A CDR and its Session are one act under two receipts. CDRs are preferred, being final: a file that
 holds both has its Sessions refused, and an operator's source must take the one or the other from
@@ -20,16 +21,19 @@ way round, as in the standard's own example, are noted; grams do not depend on t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import BytesIO
+from itertools import chain, islice
 from typing import BinaryIO
 
 from vault.errors import BadFile
 from vault.importers.amounts import exact_units
 from vault.importers.country import is_swapped
+from vault.importers.document import LONGEST, Document
 from vault.importers.entry import Entry, Reversal, Setting
-from vault.importers.opening import Json, parse_json, read_limited
+from vault.importers.opening import MARK, Json, parse_json, read_limited
 from vault.importers.report import Report
 from vault.methodology.quantify import Act
 
@@ -64,15 +68,14 @@ def read_entries(file: BinaryIO, setting: Setting, report: Report) -> Iterator[E
         report: filled while the acts are taken.
 
     Raises:
-        BadFile: it is larger, no JSON, or holds no CDR or Session but something else.
+        BadFile: it is larger, or one object is over 2 MiB; it is no JSON, or holds no CDR or
+            Session but something else.
     """
-    objects = _objects(read_limited(file))
-    kinds = [_kind(found) for found in objects]
-    if objects and not any(kinds):
-        raise BadFile(f"wanted OCPI CDRs or Sessions, found {_other(objects[0])}")
-    wanted = "cdr" if "cdr" in kinds else "session"
+    objects = _Objects(read_limited(file))
+    wanted = _wanted(objects)
     reversals: list[Reversal] = []
-    for line, (found, kind) in enumerate(zip(objects, kinds, strict=True), 1):
+    for line, found in enumerate(objects, 1):
+        kind = _kind(found)
         try:
             entry = _entry(line, _only(wanted, kind, found), kind, setting)
         except BadFile as bad:
@@ -88,18 +91,50 @@ def read_entries(file: BinaryIO, setting: Setting, report: Report) -> Iterator[E
     yield from reversals
 
 
-def _objects(raw: bytes) -> list[Json]:
-    first, _, rest = raw.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
-    if rest.strip() and isinstance(_parsed(first), dict):
-        return [_parsed(line) for line in (first, *rest.splitlines()) if line.strip()]
-    whole = parse_json(raw)
-    if isinstance(whole, dict) and "data" in whole:
-        whole = whole["data"]
-    return whole if isinstance(whole, list) else [whole]
+class _Objects:
+    """The objects of a file, each parsed anew when it is asked for."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        first, second = islice(chain(_lines(raw), (b"", b"")), 2)
+        # A list in one line may be long; an object may not.
+        in_lines = second and len(first) <= LONGEST and isinstance(_parsed(first), dict)
+        self._document = None if in_lines else Document(raw, (), ("data",))
+
+    def __iter__(self) -> Iterator[Json]:
+        if self._document is None:
+            return map(_parsed, _lines(self._raw))
+        listed = self._document.items() or self._document.items("data")
+        if listed is not None:
+            return listed
+        frame = self._document.frame
+        return iter([frame["data"] if isinstance(frame, dict) and "data" in frame else frame])
+
+
+def _lines(raw: bytes) -> Iterator[bytes]:
+    file = BytesIO(raw)
+    file.seek(len(MARK) if raw.startswith(MARK) else 0)
+    while line := file.readline(LONGEST + 1):
+        if line.strip():
+            yield line
+
+
+def _wanted(objects: Iterable[Json]) -> str:
+    """Return what counts in a file: its CDRs, or its Sessions if it has no CDR."""
+    kinds: set[str] = set()
+    for found in objects:
+        kinds.add(_kind(found))
+        if "cdr" in kinds:
+            return "cdr"
+    if kinds == {""}:
+        raise BadFile(f"wanted OCPI CDRs or Sessions, found {_other(next(iter(objects)))}")
+    return "session"
 
 
 def _parsed(line: bytes) -> Json:
     """Return the JSON of one line, None where it is none."""
+    if len(line) > LONGEST:
+        raise BadFile(f"wanted at most {LONGEST >> 20} MiB in a line, found a longer one")
     try:
         return parse_json(line)
     except BadFile:
@@ -130,8 +165,9 @@ def _only(wanted: str, kind: str, found: Json) -> Object:
 def _entry(line: int, found: Object, kind: str, setting: Setting) -> Entry | Reversal:
     if kind == "session" and found.get("status") != "COMPLETED":
         raise BadFile("not-completed")
-    party = f"{_text(found, 'country_code', _COUNTRY)}*{_text(found, 'party_id', _PARTY)}"
-    number = _text(found, "id", _ID)
+    # OCPI compares these three without regard to case, and so one act must be one receipt.
+    party = f"{_text(found, 'country_code', _COUNTRY)}*{_text(found, 'party_id', _PARTY)}".upper()
+    number = _text(found, "id", _ID).upper()
     if _is_credit(found):
         return _reversal(line, found, party, number)
     start, end = _unix(found.get("start_date_time")), _unix(found.get("end_date_time"))
@@ -159,7 +195,7 @@ def _is_credit(found: Object) -> bool:
 
 
 def _reversal(line: int, found: Object, party: str, number: str) -> Reversal:
-    reference = _text(found, "credit_reference_id", _ID, "no-reference")
+    reference = _text(found, "credit_reference_id", _ID, "no-reference").upper()
     if reference == number:
         raise BadFile("takes-itself-back")
     return Reversal(line, f"{party}*{number}", f"{party}*{reference}")

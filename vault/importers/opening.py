@@ -24,6 +24,7 @@ from typing import BinaryIO, NoReturn, Protocol
 from vault.errors import BadFile
 
 MOST = 64 << 20
+MARK = b"\xef\xbb\xbf"  # what some programs begin a file with
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _CHUNK = 1 << 16

@@ -1,20 +1,65 @@
 """What became of the rows of an export: counted, and named by line where something was wrong.
 
-    Report(read=7660, accepted=7660, zeroed={"round-trip": [132, …], …}, refused={})
+    Report(read=7660, accepted=7660, zeroed={"round-trip": Lines([132, …]), …}, refused={})
 
-Reasons are fixed words: nothing that stands in a row is ever repeated here.
+Reasons are fixed words: nothing that stands in a row is ever repeated here. Counts are exact; lines
+are named up to 1,000 a reason, so that a file of nothing but broken rows takes no more memory.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from vault.errors import BadFile
 
 LONGEST_LINE = 65536
+KEPT_LINES = 1_000
+
+
+class Lines:
+    """Line numbers of one kind, as they came: len() counts all, only the ``first`` 1,000 are kept.
+
+    ``Lines([3, 9])`` equals the list ``[3, 9]``; iterating gives what is kept.
+    """
+
+    def __init__(self, lines: Iterable[int] = ()) -> None:
+        self.first: list[int] = []
+        self._count = 0
+        for line in lines:
+            self.append(line)
+
+    def append(self, line: int) -> None:
+        """Count one more line."""
+        self._count += 1
+        if self._count <= KEPT_LINES:
+            self.first.append(line)
+
+    def extend(self, others: Lines) -> None:
+        """Count all lines of others after these."""
+        self._count += len(others)
+        self.first += others.first[: KEPT_LINES - len(self.first)]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.first)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, list):
+            return self == Lines(other)
+        if not isinstance(other, Lines):
+            return NotImplemented
+        return (len(self), self.first) == (len(other), other.first)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        more = f" and {self._count - KEPT_LINES} more" if self._count > KEPT_LINES else ""
+        return f"Lines({self.first}{more})"
 
 
 @dataclass
@@ -28,34 +73,38 @@ class Report:
 
     read: int = 0
     accepted: int = 0
-    zeroed: dict[str, list[int]] = field(default_factory=dict)
-    refused: dict[str, list[int]] = field(default_factory=dict)
-    noticed: dict[str, list[int]] = field(default_factory=dict)
-    replaced: list[int] = field(default_factory=list)
+    zeroed: dict[str, Lines] = field(default_factory=dict)
+    refused: dict[str, Lines] = field(default_factory=dict)
+    noticed: dict[str, Lines] = field(default_factory=dict)
+    replaced: Lines = field(default_factory=Lines)
     dropped: int = 0
 
-    def accept(self) -> None:
-        """Count a row that was understood."""
-        self.read += 1
-        self.accepted += 1
+    def accept(self, rows: int = 1) -> None:
+        """Count a row that was understood, or so many."""
+        self.read += rows
+        self.accepted += rows
 
     def refuse(self, reason: str, line: int) -> None:
         """Count a row that was not."""
-        self.read += 1
-        self.refused.setdefault(reason, []).append(line)
+        self.refuse_all(reason, Lines([line]))
+
+    def refuse_all(self, reason: str, lines: Lines) -> None:
+        """Count rows that were not, all for one reason."""
+        self.read += len(lines)
+        self.refused.setdefault(reason, Lines()).extend(lines)
 
     def overrule(self, reason: str, line: int) -> None:
         """Refuse a row after all that was accepted, such as one whose act is out of bounds."""
         self.accepted -= 1
-        self.refused.setdefault(reason, []).append(line)
+        self.refused.setdefault(reason, Lines()).append(line)
 
     def notice(self, reason: str, line: int) -> None:
         """Note something odd about an accepted row."""
-        self.noticed.setdefault(reason, []).append(line)
+        self.noticed.setdefault(reason, Lines()).append(line)
 
     def zero(self, reason: str, line: int) -> None:
         """Note that an accepted row counts 0 mg."""
-        self.zeroed.setdefault(reason, []).append(line)
+        self.zeroed.setdefault(reason, Lines()).append(line)
 
 
 @dataclass(frozen=True)

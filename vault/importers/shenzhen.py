@@ -19,12 +19,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from vault.errors import BadFile
 from vault.importers.entry import Entry, Setting
 from vault.importers.report import Report, read_rows
+from vault.importers.taps import LONGEST_CARD, Tap, Taps
 from vault.importers.times import local_time, unix_of
 from vault.methodology.quantify import Act
 
@@ -32,7 +33,6 @@ BEHAVIOUR = "travel.metro"
 KEPT = ("deal_date", "card_token", "deal_type", "station", "car_no")
 DISTANCES_KEPT = ("from", "to", "m")
 LONGEST_RIDE = 4 * 3600
-MOST_TAPS = 1_000_000
 LONGEST_TEXT = 64
 
 Distances = Mapping[tuple[str, str], int]
@@ -40,18 +40,8 @@ NO_DISTANCES: Distances = {}
 
 _GATES = {"地铁入站": True, "地铁出站": False}
 _BUS = "巴士"
-_CARD = re.compile(r"[0-9A-Za-z-]{1,32}", re.ASCII)
+_CARD = re.compile(rf"[0-9A-Za-z-]{{1,{LONGEST_CARD}}}", re.ASCII)
 _METRES = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
-
-
-class Tap(NamedTuple):
-    """One card at one gate; in the order of a day, where leaving comes before entering anew."""
-
-    at: int
-    enters: bool
-    station: str
-    gate: str
-    line: int
 
 
 def read_distances(file: BinaryIO, report: Report) -> dict[tuple[str, str], int]:
@@ -94,10 +84,10 @@ def read_entries(
 
     Raises:
         BadFile: the first line is not the header of such an export, or the file holds more than a
-            million taps of the metro.
+            million taps of the metro, or 100,000 stations and gates.
     """
-    for card, taps in _taps_by_card(file, setting.zone, report).items():
-        for entered, left in _rides(_distinct(sorted(taps), report), report):
+    for card, taps in _read_taps(file, setting.zone, report).by_card():
+        for entered, left in _rides(_distinct(taps, report), report):
             try:
                 metres = _metres(entered.station, left.station, distances)
             except BadFile as bad:
@@ -109,23 +99,16 @@ def read_entries(
             yield _entry(card, entered, left, metres, setting)
 
 
-def _taps_by_card(file: BinaryIO, zone: ZoneInfo, report: Report) -> dict[str, list[Tap]]:
-    cards: dict[str, list[Tap]] = {}
-    names: dict[str, str] = {}  # each station and gate is kept once, however often it is passed
-    count = 0
+def _read_taps(file: BinaryIO, zone: ZoneInfo, report: Report) -> Taps:
+    taps = Taps()
     for line, row in read_rows(file, KEPT, report):
         try:
-            tap = _tap(line, row, zone)
-            card = _card(row["card_token"])
+            tap, card = _tap(line, row, zone), _card(row["card_token"])
         except BadFile as bad:
             report.refuse(str(bad), line)
             continue
-        count += 1
-        if count > MOST_TAPS:
-            raise BadFile(f"wanted at most {MOST_TAPS} taps in a file; split it by day or by card")
-        station, gate = (names.setdefault(name, name) for name in (tap.station, tap.gate))
-        cards.setdefault(card, []).append(tap._replace(station=station, gate=gate))
-    return cards
+        taps.add(card, tap)
+    return taps
 
 
 def _tap(line: int, row: Mapping[str, str], zone: ZoneInfo) -> Tap:

@@ -69,10 +69,14 @@ def place_of(lat: str, long: str) -> Place:
 
 
 def number_of(text: str) -> str:
-    """Return a number of at most 15 digits as it stands; raises BadFile ``bad-number``."""
+    """Return a number of at most 15 digits; raises BadFile ``bad-number``.
+
+    It comes without zeros before it: some programs write them and some drop them, and the same trip
+    must stay the same receipt.
+    """
     if not _NUMBER.fullmatch(text):
         raise BadFile("bad-number")
-    return text
+    return text.lstrip("0") or "0"
 
 
 def _station(row: Mapping[str, str], columns: tuple[str, ...]) -> Station:

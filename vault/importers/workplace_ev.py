@@ -19,6 +19,7 @@ from vault.errors import BadFile
 from vault.importers.amounts import exact_units
 from vault.importers.entry import Entry, Setting
 from vault.importers.report import Report, read_rows
+from vault.importers.stations import number_of
 from vault.importers.times import span_of
 from vault.methodology.quantify import Act
 
@@ -26,7 +27,6 @@ BEHAVIOUR = "travel.ev_charge"
 KEPT = ("sessionId", "kwhTotal", "created", "ended", "userId", "stationId")
 WH_PER_KWH = 1000
 
-_NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 _NO_CENTURY = re.compile(r"^00(?=[0-9]{2}-)", re.ASCII)
 
 
@@ -63,15 +63,9 @@ def _entry(line: int, row: Mapping[str, str], setting: Setting) -> Entry:
     activity = {"Wh": exact_units(row["kwhTotal"], WH_PER_KWH), "s": end - start}
     return Entry(
         line=line,
-        customer=_number(row["userId"]),
+        customer=number_of(row["userId"]),
         act=Act(BEHAVIOUR, activity, start, end, setting.region, "E4"),
-        receipt=_number(row["sessionId"]),
+        receipt=number_of(row["sessionId"]),
         guessable=True,
-        detail={"station": _number(row["stationId"])},
+        detail={"station": number_of(row["stationId"])},
     )
-
-
-def _number(text: str) -> str:
-    if not _NUMBER.fullmatch(text):
-        raise BadFile("bad-number")
-    return text

@@ -4,8 +4,9 @@
     compared = compare(acts, columns)
     compared.totals[1].mg, compared.ratios()      410159000, [Fraction(487, 400), Fraction(1)]
 
-Bounds, exclusions and the cap of one act hold here. The caps of a day and a month need to know
-whose acts these are: the books of a source apply them, and this does not.
+Bounds, exclusions of one act and the cap of one act hold here. The caps of a day and a month, what
+excludes another behaviour and person-time need to know whose acts these are: the books of a source
+apply them, and this does not.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from vault.errors import BadMethodology, BadShape, OutOfBounds
 from vault.methodology.quantify import Act, quantify
 from vault.methodology.release import Release
+from vault.months import local_time
 
 UNLISTED = "unlisted"
 NOT_LISTED = "not-in-release"
@@ -129,12 +131,25 @@ def compare(acts: Iterable[Act], columns: Sequence[Column]) -> Compared:
 
 
 def days_until(start: int, day: date, zone: ZoneInfo) -> int:
-    """Return how many days a unix second has to be moved to fall on a day of the zone."""
-    return (day - datetime.fromtimestamp(start, zone).date()).days
+    """Return how many days a unix second has to be moved to fall on a day of the zone.
+
+    Raises:
+        BadShape: it is past the year 9999.
+    """
+    return (day - local_time(start, zone.key).date()).days
 
 
 def move(act: Act, days: int, zone: ZoneInfo) -> Act:
-    """Return an act so many days later (earlier when negative), at the same local time of day."""
-    local = datetime.fromtimestamp(act.start, zone).replace(tzinfo=None)
-    start = int((local + timedelta(days=days)).replace(tzinfo=zone).timestamp())
+    """Return an act so many days later (earlier when negative), at the same local time of day.
+
+    Raises:
+        BadShape: it would start before 1970 or after the year 9999.
+    """
+    try:
+        local = local_time(act.start, zone.key).replace(tzinfo=None) + timedelta(days=days)
+        start = int(local.replace(tzinfo=zone).timestamp())
+    except (OverflowError, ValueError):
+        start = -1
+    if start < 0:
+        raise BadShape(f"moved by {days:,} days, an act leaves the calendar")
     return replace(act, start=start, end=start + act.end - act.start)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vault.errors import BadMethodology, Locale, OutOfBounds
+from vault.methodology import reasons
 from vault.methodology.amounts import (
     FIGURES,
     GRADES,
@@ -36,6 +37,18 @@ from vault.methodology.quantify import Act, Credit, quantify
 from vault.methodology.release import Release
 from vault.months import Milligrams, local_time
 
+# Causes that lie outside the act, by which a record may hold less than the rule gives.
+OF_THE_BOOKS = frozenset(
+    {
+        reasons.DAY_CAP,
+        reasons.MONTH_CAP,
+        reasons.SAME_TIME,
+        reasons.EXCLUSIVE,
+        reasons.COLLECTED,
+        reasons.ELSEWHERE,
+        reasons.ANOTHER,
+    }
+)
 Lines = dict[Locale, dict[str, str]]
 _LABELS: Lines = {
     "zh-CN": {
@@ -52,6 +65,8 @@ _LABELS: Lines = {
         "source": "来源：{title}；{locator}；等级 {grade}（{words}）",
         "note": "说明：{text}",
         "recorded": "记录所载：{grams} CO2e（{mg} mg，修订{rev}）",
+        "back": "所撤销的行为：按规则为 {grams} CO2e（{mg} mg）",
+        "disagrees": "两者不一致：记录所载与规则给出的不同，且没有能说明它的原因",
         "release": "版本：{id}，SHA-256 {sha256}",
         "file": "行为文件：{id}.{rev}.toml，SHA-256 {sha256}",
     },
@@ -69,6 +84,9 @@ _LABELS: Lines = {
         "source": "Source: {title}; {locator}; grade {grade} ({words})",
         "note": "Note: {text}",
         "recorded": "The record holds: {grams} CO2e ({mg} mg, revision {rev})",
+        "back": "What it takes back: by the rule {grams} CO2e ({mg} mg)",
+        "disagrees": "These do not agree: the record holds another amount than the rule gives, "
+        "without a cause that explains it",
         "release": "Release: {id}, SHA-256 {sha256}",
         "file": "Behaviour file: {id}.{rev}.toml, SHA-256 {sha256}",
     },
@@ -81,7 +99,8 @@ class Explanation:
 
     ``exact`` is what the formula gives before it is rounded down and held against a cap, None
     without a factor; ``refused``: the act is out of bounds. ``sha256`` is the behaviour file's.
-    ``recorded`` is what a record of the act holds, whose source applied caps of days and months.
+    ``recorded`` is what a record of the act holds, whose source applied caps of days and months;
+    ``under`` the release that the record names, None for this one.
     """
 
     act: Act
@@ -95,15 +114,36 @@ class Explanation:
     reason: str | None
     refused: bool
     recorded: Credit | None = None
+    under: str | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether a record under this release may hold what it holds; True where there is none.
+
+        It holds what the rule gives; less only for a cause that lies outside the act.
+        """
+        held = self.recorded
+        if held is None or self.under not in (None, self.release):
+            return True
+        if held.reason == reasons.TAKEN_BACK:
+            may = -self.mg <= held.mg <= 0
+        elif held.reason in OF_THE_BOOKS:
+            may = 0 <= held.mg <= self.mg
+        else:
+            may = held.mg == self.mg
+        return may and held.rev == self.behaviour.rev
 
 
-def explain(act: Act, release: Release, recorded: Credit | None = None) -> Explanation:
+def explain(
+    act: Act, release: Release, recorded: Credit | None = None, under: str | None = None
+) -> Explanation:
     """Return why an act counts what it counts under a release.
 
     Args:
         act: the act as measured.
         release: the release to count it by.
         recorded: what a record of it says; it is told beside what the act alone counts.
+        under: the release that the record names, None for this one.
 
     Raises:
         BadMethodology: the release has no such behaviour.
@@ -130,6 +170,7 @@ def explain(act: Act, release: Release, recorded: Credit | None = None) -> Expla
         credit.reason,
         refused,
         recorded,
+        under,
     )
 
 
@@ -145,14 +186,11 @@ def render(explanation: Explanation, locale: Locale) -> str:
 
 def _lines(found: Explanation, locale: Locale) -> Iterator[str]:
     say, behaviour = _LABELS[locale], found.behaviour
-    name, number, mg = behaviour.name[locale], behaviour.rev, thousands(found.mg)
+    name, number = behaviour.name[locale], behaviour.rev
     yield say["head"].format(name=name, id=behaviour.id, rev=number, tier=behaviour.tier)
-    counts = say["refused"] if found.refused else say["counts"]
-    yield counts.format(grams=grams_text(found.mg), mg=mg)
-    if found.reason:
-        yield _why(behaviour, found.reason, locale)
-    if found.recorded:
-        yield from _recorded(found.recorded, behaviour, locale)
+    yield from _counted(found, locale)
+    if not found.agrees:
+        yield say["disagrees"]
     yield _act(found, locale)
     yield say["formula"].format(text=equation_in_words(behaviour.formula, locale))
     if found.factor and found.exact is not None:
@@ -162,19 +200,34 @@ def _lines(found: Explanation, locale: Locale) -> Iterator[str]:
     yield say["file"].format(id=behaviour.id, rev=number, sha256=found.sha256.hex())
 
 
+def _counted(found: Explanation, locale: Locale) -> Iterator[str]:
+    say, behaviour, held = _LABELS[locale], found.behaviour, found.recorded
+    by_rule = "refused" if found.refused else "counts"
+    if held and held.reason == reasons.TAKEN_BACK:
+        yield _amount("counts", held.mg, locale)
+        yield _why(behaviour, held.reason, locale)
+        by_rule = "refused" if found.refused else "back"
+        held = None
+    yield _amount(by_rule, found.mg, locale)
+    if found.reason:
+        yield _why(behaviour, found.reason, locale)
+    if held:
+        grams, mg = grams_text(held.mg), thousands(held.mg)
+        yield say["recorded"].format(grams=grams, mg=mg, rev=held.rev)
+        if held.reason:
+            yield _why(behaviour, held.reason, locale)
+
+
+def _amount(label: str, mg: int, locale: Locale) -> str:
+    return _LABELS[locale][label].format(grams=grams_text(mg), mg=thousands(mg))
+
+
 def _why(behaviour: Behaviour, reason: str, locale: Locale) -> str:
     try:
         text = behaviour.why(reason, locale)
     except BadMethodology:
         text = reason  # a record of another revision, whose words are not here
     return _LABELS[locale]["why"].format(text=text, reason=reason)
-
-
-def _recorded(recorded: Credit, behaviour: Behaviour, locale: Locale) -> Iterator[str]:
-    grams, mg = grams_text(recorded.mg), thousands(recorded.mg)
-    yield _LABELS[locale]["recorded"].format(grams=grams, mg=mg, rev=recorded.rev)
-    if recorded.reason:
-        yield _why(behaviour, recorded.reason, locale)
 
 
 def _act(found: Explanation, locale: Locale) -> str:

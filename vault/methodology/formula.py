@@ -56,9 +56,7 @@ def _both(texts: dict[Locale, str]) -> dict[Locale, str]:
 
 
 Texts = Annotated[dict[Locale, str], AfterValidator(_both)]
-Line = Annotated[
-    str, StringConstraints(min_length=1, max_length=400), AfterValidator(_readable)
-]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_readable)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Region = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,8}){0,3}$")]
 Amount = Annotated[int, Field(ge=0, lt=2**53)]

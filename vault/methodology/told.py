@@ -10,13 +10,14 @@ release, and what it counted: mg, rev and reason. Other members are passed over
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from vault.encoding import Json, strict_object
-from vault.errors import BadShape
+from vault.errors import BadFile, BadShape
 from vault.messages import Shape, Unix
 from vault.methodology.behaviour import Evidence
 from vault.methodology.formula import Amount, Region
@@ -58,7 +59,9 @@ def read_told(raw: bytes) -> list[Told]:
 
     Raises:
         BadShape: none of these, or a member is missing or out of range; it is named, its value not.
+        BadFile: it is a holder's records, and holds none.
     """
+    raw = raw.removeprefix(BOM_UTF8)
     try:
         whole = [strict_object(raw)]
     except BadShape as bad:
@@ -73,9 +76,13 @@ def read_told(raw: bytes) -> list[Told]:
 
 
 def _acts(found: dict[str, Json]) -> Iterable[dict[str, Json]]:
-    records = found.get("records")
-    if not isinstance(records, list):
+    if "records" not in found:
         return [found]
+    records = found["records"]
+    if records == []:
+        raise BadFile("there is no record in it")
+    if not isinstance(records, list) or not all(isinstance(each, dict) for each in records):
+        raise BadShape("wanted a list of records")
     return [each for each in records if isinstance(each, dict)]
 
 
