@@ -14,6 +14,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -107,7 +108,7 @@ def broken_rows(size: int) -> Iterator[bytes]:
 
 
 def broken_lines(size: int) -> Iterator[bytes]:
-    yield from repeated(b'{"no":"act at all"}\n', size)
+    yield from repeated(b"no object and no act, for as long as a line of this kind lasts\n", size)
 
 
 def repeated(piece: bytes, size: int) -> Iterator[bytes]:
@@ -162,7 +163,7 @@ def charge_lines(size: int) -> Iterator[bytes]:
 def one_tap_cards(_: int) -> Iterator[bytes]:
     """A million taps, each of another card; as many stations and gates as are taken."""
     yield b"deal_date,card_token,deal_type,station,car_no\n"
-    name = "\U00020000" * 59
+    name = "\U00020000" * 58
     for first in range(0, 1_000_000, 1_000):
         yield "".join(
             f"2026-01-05 08:02:11,{n:032},地铁入站,{name}{n % 50_000},{name}A{n % 49_000}\n"
@@ -213,8 +214,21 @@ def measure(name: str, megabytes: int) -> dict[str, int]:
     with suppress(BadFile):  # too many of it is what some are made to be
         for _ in read_export(form, io.BufferedReader(file), SETTING, report, beside):
             entries += 1
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {"rows": report.read, "entries": entries, "bytes": file.sent, "peak_mb": peak}
+    return {
+        "rows": report.read,
+        "entries": entries,
+        "bytes": file.sent,
+        "peak_mb": peak_kb() // 1024,
+    }
+
+
+def peak_kb() -> int:
+    # Linux lets a new program begin with the peak of the one that started it, in getrusage alone.
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

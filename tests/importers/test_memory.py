@@ -46,5 +46,6 @@ def test_a_long_export_is_read_in_bounded_memory(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(WHOLE))
 def test_the_worst_file_that_is_read_as_a_whole_takes_bounded_memory(name: str) -> None:
     found = peak_of(name, MOST_WHOLE)
-    assert found["bytes"] >= (MOST_WHOLE - 1) * 10**6
+    # Of whole objects of up to 2 MB; a million taps of one card are 43 MB.
+    assert found["bytes"] >= min(MOST_WHOLE - 3, 40) * 10**6
     assert found["peak_mb"] < MOST_MB

@@ -31,7 +31,7 @@ from typing import BinaryIO
 from vault.errors import BadFile
 from vault.importers.amounts import exact_units
 from vault.importers.country import is_swapped
-from vault.importers.document import LONGEST, Document
+from vault.importers.document import LONGEST, MOST_ITEMS, Document
 from vault.importers.entry import Entry, Reversal, Setting
 from vault.importers.opening import MARK, Json, parse_json, read_limited
 from vault.importers.report import Report
@@ -68,12 +68,12 @@ def read_entries(file: BinaryIO, setting: Setting, report: Report) -> Iterator[E
         report: filled while the acts are taken.
 
     Raises:
-        BadFile: it is larger, or one object is over 2 MiB; it is no JSON, or holds no CDR or
-            Session but something else.
+        BadFile: it is larger, one object is over 2 MiB, or there are more than a million; it is no
+            JSON, or holds no CDR or Session but something else.
     """
     objects = _Objects(read_limited(file))
     wanted = _wanted(objects)
-    reversals: list[Reversal] = []
+    reversals: list[str] = []
     for line, found in enumerate(objects, 1):
         kind = _kind(found)
         try:
@@ -85,10 +85,13 @@ def read_entries(file: BinaryIO, setting: Setting, report: Report) -> Iterator[E
         if _swapped(found):
             report.notice("swapped-coordinates", line)
         if isinstance(entry, Reversal):
-            reversals.append(entry)
+            # As objects a file of nothing else would be 200 MB; numbers hold no blanks.
+            reversals.append(f"{entry.line} {entry.receipt} {entry.of}")
         else:
             yield entry
-    yield from reversals
+    for told in reversals:
+        place, receipt, of = told.split(" ")
+        yield Reversal(int(place), receipt, of)
 
 
 class _Objects:
@@ -114,9 +117,14 @@ class _Objects:
 def _lines(raw: bytes) -> Iterator[bytes]:
     file = BytesIO(raw)
     file.seek(len(MARK) if raw.startswith(MARK) else 0)
+    count = 0
     while line := file.readline(LONGEST + 1):
-        if line.strip():
-            yield line
+        if not line.strip():
+            continue
+        count += 1
+        if count > MOST_ITEMS:
+            raise BadFile(f"wanted at most {MOST_ITEMS} objects; split it by time")
+        yield line
 
 
 def _wanted(objects: Iterable[Json]) -> str:
