@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from vault.crypto.seal import seal
 from vault.directory import LONGEST_LIFE, check_parties, year_key_info
+from vault.encoding import Json, compact_json
 from vault.errors import BadDirectory, NotFound
 from vault.messages import KeyTime, Listing, LogEntry, Party, ReleaseEntry, Shape, YearKey
 from vault.months import DEFAULT_ZONE, month_at
@@ -71,6 +72,17 @@ def add_party(register: Register, party: Party) -> Register:
     if known:
         raise BadDirectory(f"{party.id} is listed already; rotate gives it new keys")
     return _with_parties(register, (*register.parties, party))
+
+
+def amend_party(register: Register, party_id: str, changes: Mapping[str, Json]) -> Register:
+    """Return the register where some words of an entry are others: name, redirects, contact.
+
+    Raises:
+        NotFound: it is not listed.
+        BadShape: not of their form.
+    """
+    party = party_of(register, party_id)
+    return _with_party(register, Party.parse(compact_json({**party.plain(), **changes})))
 
 
 def end_keys(register: Register, party_id: str, at: int) -> Register:

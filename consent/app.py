@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from consent import erasure
+from consent import erasure, events, health, openapi, requests
 from consent import http as consent_http
 from consent.known import Known
 from consent.log.sequencer import Sequencer
+from consent.middleware import Answers, Meters
 from consent.place import Place
 from vault import calls, register
 from vault import http as vault_http
@@ -129,8 +130,7 @@ def make_app(
     app = FastAPI(
         title="Carbon Vault",
         lifespan=life,
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,  # consent/openapi.py has its own; without it there are no pages either
         redirect_slashes=False,  # there is no such route: so it says, in the one form of a 404
     )
     app.state.log = log
@@ -139,13 +139,22 @@ def make_app(
         operator,
         settings.url,
         log.prove,
-        calls.Rollover(database, operator),
+        calls.Rollover(database, operator, (requests.expire, events.expire_grants)),
         wall,
         Seen(wall()),
-        Bucket(most=60, per_minute=60),
+        calls.Limits(
+            wraps=Bucket(most=60, per_minute=60),
+            public=Bucket(most=600, per_minute=600),
+            callers=Bucket(most=20_000, per_minute=6_000),
+            addresses=Bucket(most=40_000, per_minute=12_000),
+        ),
     )
     app.include_router(vault_http.router)
     app.include_router(consent_http.router)
+    app.include_router(health.router)
+    app.include_router(openapi.router)
     calls.answer_problems(app)
     _open_to_pages(app)
+    app.state.meters = Meters()
+    app.add_middleware(Answers, meters=app.state.meters, secure=settings.url.startswith("https://"))
     return app

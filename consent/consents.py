@@ -18,6 +18,7 @@ from consent.log.proof import Logged
 from consent.messages import (
     Bind,
     Grant,
+    LinkMonths,
     NoticeRef,
     Pause,
     Release,
@@ -78,10 +79,17 @@ class Consents(Side):
         """Return what the person reads before they allow these terms."""
         return render_notice(terms, self.directory, locale)
 
-    def allow(self, terms: Terms, locale: Locale, replaces: Grant | None = None) -> Grant:
+    def allow(
+        self,
+        terms: Terms,
+        locale: Locale,
+        replaces: Grant | None = None,
+        request: bytes | None = None,
+    ) -> Grant:
         """Give the consent whose notice the person read in this locale; return the grant.
 
-        `replaces` is the grant that ends with it, when terms change.
+        `replaces` is the grant that ends with it, when terms change; `request` the hash of the
+        platform's request that it answers.
 
         Raises:
             BeyondTemplate, NotOffered: the terms ask for more than their template allows.
@@ -97,6 +105,7 @@ class Consents(Side):
             pk=key.public,
             org=org,
             notice=notice,
+            request=request,
             replaces=replaces.grant if replaces else None,
         )
         check_grant(grant, self.directory, self._now())
@@ -187,14 +196,7 @@ class Consents(Side):
         self, state: HolderState, grant: Grant, window: Window, facts: Facts, released: Released
     ) -> Minted:
         """Return what the window's token must cover by this state; raises NotMinted for nothing."""
-        name = (grant.org, grant.categories, window)
-        last = state.last_of(name)
-        if last is None:
-            cells = cells_of(facts.values(), grant.org, window)
-        else:
-            cells = less_absent(last.cells, partial(_absent, facts))
-            if not cells or (cells != last.cells and name in released):
-                raise NotMinted("all of it is absent, or it was released and stays as it was")
+        cells = self._due_cells(state, (grant.org, grant.categories, window), facts, released)
         check_count(cells, grant.scope)
         return Minted(
             grant=grant.grant,
@@ -203,6 +205,34 @@ class Consents(Side):
             window=window,
             cells=cells,
         )
+
+    def _due_cells(
+        self, state: HolderState, name: WindowName, facts: Facts, released: Released
+    ) -> tuple[LinkMonths, ...]:
+        """Return the cells of a window that is new, or made again; raises NotMinted for nothing."""
+        last = state.last_of(name)
+        if last is None:
+            return cells_of(facts.values(), name[0], name[2])
+        cells = less_absent(last.cells, partial(_absent, facts))
+        if not cells or (cells != last.cells and name in released):
+            raise NotMinted("all of it is absent, or it was released and stays as it was")
+        return cells
+
+    def would_give(self, org: str, terms: Terms, window: Window) -> tuple[LinkMonths, ...]:
+        """Return the cells that a token of these terms would be over, as they stand.
+
+        Raises:
+            NotMinted: there is nothing to add up.
+            AtomUsed: the organisation has another total over part of it; nothing can leave.
+        """
+        facts = {fact.link: fact for fact in self.link_facts()}
+        name, state = (org, terms.categories, window), self._device.state
+        cells = self._due_cells(state, name, facts, self._released())
+        entry = Minted(
+            grant=bytes(16), org=org, categories=terms.categories, window=window, cells=cells
+        )
+        state.with_minted(entry, partial(_absent, facts))
+        return cells
 
     def _mint(self, grant: Grant, window: Window, facts: Facts, released: Released) -> None:
         def change(state: HolderState) -> HolderState:

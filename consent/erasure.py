@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from consent import requests
 from consent.messages import Erased
 from vault import accounts, faults, journal
 from vault.encoding import read_envelope, text_hash
@@ -36,8 +37,17 @@ class _Text(NamedTuple):
 
 
 _OF_LINK = ("batches", "closes", "absents", "rejects", "evidence")
-_OF_GRANT = ("tokens", "releases", "refusals")
-_OF_ACCOUNT = ("grants", "windows", "atoms", "binds", "links", "wraps", "states", "accounts")
+_OF_GRANT = ("tokens", "releases", "refusals", "events", "deletions")
+_OF_ACCOUNT = (
+    "grants",
+    "windows",
+    "atoms",
+    "binds",
+    "links",
+    "wraps",
+    "states",
+    "accounts",
+)
 
 
 def begin(tx: Transaction, operator: Operator, caller: str, text: str) -> bytes:
@@ -66,6 +76,7 @@ def begin(tx: Transaction, operator: Operator, caller: str, text: str) -> bytes:
         _delete(tx, table, where, caller)
     for table in _OF_ACCOUNT:
         _delete(tx, table, "account = ?", caller)
+    requests.forget(tx, operator, caller)
     tx.run("INSERT INTO erasures (account, erase) VALUES (?, ?)", caller, name)
     tx.run("INSERT INTO erased_accounts (account) VALUES (?)", caller)
     return name

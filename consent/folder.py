@@ -15,8 +15,8 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from consent.app import wall_clock
@@ -35,11 +35,12 @@ from vault.crypto.keys import OpeningKey, SigningKey
 from vault.directory import Directory, read_directory
 from vault.encoding import b64u, thumbprint, unb64u
 from vault.errors import BadDirectory, BadInput, BadPlace, UnknownKey
-from vault.wire import Wire
+from vault.wire import PATIENT, Wire
 
 Clock = Callable[[], int]
 _ID = re.compile(r"[a-z0-9.-]{3,64}")
 _HELD = "directory.jws"
+_FRESH = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Folder:
 
     def wire(self, key: SigningKey | None = None) -> Wire:
         """Return a way to the vault that speaks as this key."""
-        return Wire(self.pins.url, key)
+        return Wire(self.pins.url, key, patience=PATIENT)
 
     def accept(self) -> Directory:
         """Return the directory in force, accepted after the one held, and hold it.
@@ -201,11 +202,17 @@ def read_held(path: Path) -> Directory | None:
 
 
 def vault_clock(wire: Wire) -> Clock:
-    """Return the clock of a demonstration's vault, moved by hand; never a real one's."""
+    """Return the clock of a demonstration's vault, moved by hand; never a real one's.
 
-    @cache
+    It is asked again after a second, so that a service that stays sees it move.
+    """
+    asked, told = 0.0, 0
+
     def now() -> int:
-        found = wire.get("/v1/time").body.get("now")
-        return found if isinstance(found, int) else 0
+        nonlocal asked, told
+        if not told or monotonic() - asked >= _FRESH:
+            found = wire.get("/v1/time").body.get("now")
+            asked, told = monotonic(), found if isinstance(found, int) else 0
+        return told
 
     return now

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from consent import events, requests
 from consent.messages import Bind, Grant, Pause, Resume, Revoke
 from consent.notices import check_notice
 from consent.templates import check_grant
@@ -46,6 +47,11 @@ class GrantRow(NamedTuple):
 
 
 STATES = {Revoke.typ: "revoked", Pause.typ: "paused", Resume.typ: "live"}
+EVENTS: dict[str, events.Kind] = {
+    Revoke.typ: "revoked",
+    Pause.typ: "paused",
+    Resume.typ: "resumed",
+}
 ENDED = frozenset({"revoked", "replaced"})
 
 
@@ -135,7 +141,9 @@ def give(
     )
     if not added:
         raise DifferentBytes("a grant of this id is stored with other bytes")  # 5
-    _replace(tx, caller, grant)  # 6
+    _replace(tx, operator, caller, grant)  # 6
+    requests.take(tx, operator, caller, grant)  # 7
+    events.add_event(tx, operator, grant.platform, grant.grant, "granted")
     return journal.append(tx, operator, text, caller)
 
 
@@ -162,6 +170,7 @@ def change(tx: Transaction, operator: Operator, caller: str, grant_id: bytes, te
         raise BadShape(f"n: wanted {row.n + 1}, found {message.n}")  # 5
     state = STATES[envelope.typ]
     tx.run("UPDATE grants SET state = ?, n = ? WHERE grant_id = ?", state, message.n, grant_id)
+    events.add_event(tx, operator, row.platform, grant_id, EVENTS[envelope.typ])
     if state in ENDED:
         _forget_tokens(tx, grant_id)  # 6
     return journal.append(tx, operator, text, caller)
@@ -179,18 +188,19 @@ def _forget_tokens(tx: Transaction, grant_id: bytes) -> None:
     tx.run("UPDATE tokens SET sealed = NULL WHERE grant_id = ?", grant_id)
 
 
-def _replace(tx: Transaction, caller: str, grant: Grant) -> None:
+def _replace(tx: Transaction, operator: Operator, caller: str, grant: Grant) -> None:
     """End the grant that this one replaces; raises NotFound, BadShape, Revoked."""
     if grant.replaces is None:
         return
     old = holder_grant(tx, caller, grant.replaces)
     if old.grant_id == grant.grant:
         raise BadShape("replaces: the grant itself")
-    if old.org != grant.org:
-        raise BadShape("replaces: a grant to another organisation")
+    if (old.org, old.platform) != (grant.org, grant.platform):
+        raise BadShape("replaces: a grant to another organisation or platform")
     if old.state in ENDED:
         raise Revoked("the grant to be replaced has ended")
     tx.run("UPDATE grants SET state = 'replaced' WHERE grant_id = ?", old.grant_id)
+    events.add_event(tx, operator, old.platform, old.grant_id, "replaced")
     _forget_tokens(tx, old.grant_id)
 
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
-from consent.consents import Consents
+from consent.decisions import Decisions
 from consent.messages import (
     Erased,
 )
@@ -54,7 +54,7 @@ class LinkStart:
         return keys.six_digits(self.code)
 
 
-class Holder(Consents):
+class Holder(Decisions):
     """One person's side, standing on their root secret."""
 
     # The vault

@@ -10,13 +10,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from consent import erasure, grants, guard, releases
+from consent import erasure, events, grants, guard, releases, requests
 from consent.log.sequencer import Sequencer
 from consent.messages import Ask, TokenPost
 from consent.templates import load_templates
-from vault import journal
-from vault.calls import Call, CallIn, First, Now, answer, path_id
+from vault import journal, register
+from vault.calls import Call, CallIn, First, Now, ServiceIn, answer, limit_public, path_id
+from vault.crypto.keys import write_symbols
 from vault.encoding import Json, b64u, text_hash
+from vault.errors import NotFound
+from vault.methodology.release import load_release
+from vault.methodology.shelf import release_names, shipped_files
 from vault.storage.database import Transaction
 
 AUDIT_PAGE = 500
@@ -55,11 +59,18 @@ def post_grant(call: CallIn) -> JSONResponse:
 def get_grants(call: CallIn) -> JSONResponse:
     """Return every grant of the caller and its state."""
 
-    def row(found: grants.GrantRow) -> dict[str, Json]:
-        return {"grant": found.text, "state": found.state, "n": found.n}
+    def work(tx: Transaction, _: Now) -> list[dict[str, Json]]:
+        rows = grants.grants_of(tx, call.caller)
+        return [_grant(row, events.deletion_of(tx, row.grant_id)) for row in rows]
 
-    rows = call.read(lambda tx, _: grants.grants_of(tx, call.caller))
-    return answer({"grants": [row(found) for found in rows]})
+    return answer({"grants": [*call.read(work)]})
+
+
+def _grant(row: grants.GrantRow, deletion: events.Deletion | None) -> dict[str, Json]:
+    found: dict[str, Json] = {"grant": row.text, "state": row.state, "n": row.n}
+    if deletion is not None:
+        found["deletion"] = {"asked": deletion.asked, "done": deletion.done}
+    return found
 
 
 @router.post("/v1/holder/grants/{grant}/status")
@@ -121,6 +132,123 @@ def delete_holder(call: CallIn, log: LogIn) -> JSONResponse:
     return answer({"proof": proof, "erased": erased, "erased_proof": call.prove(text_hash(erased))})
 
 
+@router.post("/v1/requests")
+def post_request(call: CallIn) -> JSONResponse:
+    """Take a platform's request (RFC 9126): `request_uri` for a redirect, or a code to type."""
+    row = call.write(
+        lambda tx, at: requests.push(
+            tx, at.operator, at.directory, call.party(at, "platform"), call.text()
+        )
+    )
+    return answer(
+        {
+            "request_uri": requests.write_uri(row.handle),
+            "code": write_symbols(row.handle),
+            "expires_in": max(0, row.until - call.service.operator.now()),
+        }
+    )
+
+
+@router.get("/v1/requests/{handle}")
+def get_request(handle: str, call: CallIn) -> JSONResponse:
+    """Tell a platform what became of its request."""
+    row = call.read(
+        lambda tx, at: requests.of_platform(
+            tx, at.operator, call.party(at, "platform"), requests.read_handle(handle)
+        )
+    )
+    # With a redirect only the person who comes back brings it: whoever polls would take a
+    # stranger's grant for their customer's.
+    shown = row.grant_id if row.grant_id and row.request.redirect_uri is None else None
+    return answer({"state": row.state, "grant": shown.hex() if shown else None})
+
+
+@router.get("/authorize", dependencies=[Depends(limit_public)])
+def get_authorize(client_id: str, request_uri: str, service: ServiceIn) -> JSONResponse:
+    """Hand an open request over to the person's app; the browser lands here (RFC 9126)."""
+
+    def work(tx: Transaction) -> tuple[requests.RequestRow, str]:
+        row = requests.hand_over(tx, service.operator, client_id, request_uri)
+        return row, register.in_force(tx).party(row.platform).name
+
+    row, name = service.database.read(work)
+    return answer(
+        {
+            "client_id": row.platform,
+            "name": name,
+            "handle": row.handle.hex(),
+            "expires_in": max(0, row.until - service.operator.now()),
+        }
+    )
+
+
+@router.get("/v1/holder/requests")
+def get_holder_requests(call: CallIn) -> JSONResponse:
+    """Return every request that the caller opened, and its state."""
+    rows = call.read(lambda tx, at: requests.requests_of(tx, at.operator, call.caller))
+    return answer({"requests": [_request(row) for row in rows]})
+
+
+@router.post("/v1/holder/requests/{handle}")
+def post_holder_request(handle: str, call: CallIn) -> JSONResponse:
+    """Open a request: from now on it is the caller's alone."""
+    name = requests.read_handle(handle)
+    row = call.write(lambda tx, at: requests.claim(tx, at.operator, call.caller, name))
+    return answer(_request(row))
+
+
+@router.post("/v1/holder/requests/{handle}/decline")
+def post_decline(handle: str, call: CallIn) -> JSONResponse:
+    """Say no; the log gets the hash of the request, and nothing else."""
+    name = requests.read_handle(handle)
+    done = call.write(lambda tx, at: requests.decline(tx, at.operator, call.caller, name))
+    return answer({"proof": call.prove(done)})
+
+
+def _request(row: requests.RequestRow) -> dict[str, Json]:
+    return {
+        "handle": row.handle.hex(),
+        "request": row.text,
+        "state": row.state,
+        "until": row.until,
+        "grant": row.grant_id.hex() if row.grant_id else None,
+    }
+
+
+@router.post("/v1/holder/grants/{grant}/deletion")
+def post_deletion(grant: str, call: CallIn) -> JSONResponse:
+    """Ask the platform of a grant to delete what it has."""
+
+    def work(tx: Transaction, at: Now) -> None:
+        row = grants.holder_grant(tx, call.caller, path_id(grant))
+        events.ask_deletion(tx, at.operator, row.platform, row.grant_id)
+
+    call.write(work)
+    return answer({})
+
+
+@router.post("/v1/grants/{grant}/deleted")
+def post_deleted(grant: str, call: CallIn) -> JSONResponse:
+    """Take a platform's word that it deleted what it had of a grant."""
+
+    def work(tx: Transaction, at: Now) -> None:
+        row = grants.platform_grant(tx, call.party(at, "platform"), path_id(grant))
+        events.confirm_deletion(tx, at.operator, row.grant_id)
+
+    call.write(work)
+    return answer({})
+
+
+@router.get("/v1/events")
+def get_events(call: CallIn, after: First = 0) -> JSONResponse:
+    """Return a page of what became of the calling platform's grants, after a cursor."""
+    rows = call.read(lambda tx, at: events.events_of(tx, call.party(at, "platform"), after))
+    listed: list[Json] = [
+        {"n": row.n, "grant": row.grant.hex(), "event": row.event, "at": row.at} for row in rows
+    ]
+    return answer({"events": listed, "next": rows[-1].n if len(rows) == events.PAGE else None})
+
+
 @router.post("/v1/releases")
 def post_release(call: CallIn) -> JSONResponse:
     """Release the blind sum of a window; a refusal is logged before it is answered."""
@@ -153,10 +281,41 @@ def get_grant(grant: str, call: CallIn) -> JSONResponse:
     return answer({"grant": row.text, "state": row.state})
 
 
-@router.get("/v1/templates")
+@router.get("/v1/templates", dependencies=[Depends(limit_public)])
 def get_templates() -> JSONResponse:
     """Return the purpose templates."""
     return JSONResponse({name: found.plain() for name, found in load_templates().items()})
+
+
+@router.get("/v1/methodology", dependencies=[Depends(limit_public)])
+def get_releases_in_force(service: ServiceIn) -> JSONResponse:
+    """Return the methodology releases that the directory lists, and since when each holds."""
+    listed = service.database.read(register.in_force).listing.releases
+    return JSONResponse({"releases": [entry.plain() for entry in listed]})
+
+
+@router.get("/v1/methodology/{release}", dependencies=[Depends(limit_public)])
+def get_methodology(release: str) -> Response:
+    """Return a methodology release, byte for byte as its hash is over it."""
+    return _toml("releases", release)
+
+
+@router.get("/v1/methodology/{release}/{behaviour}", dependencies=[Depends(limit_public)])
+def get_behaviour(release: str, behaviour: str) -> Response:
+    """Return the behaviour file that a release pins, byte for byte."""
+    if release not in release_names():
+        raise NotFound("there is no such release")
+    found = load_release(release).behaviours.get(behaviour)
+    if found is None:
+        raise NotFound("the release has no such behaviour")
+    return _toml("behaviours", f"{found.id}.{found.rev}")
+
+
+def _toml(folder: str, name: str) -> Response:
+    file = shipped_files().get(f"{folder}/{name}.toml")
+    if file is None:
+        raise NotFound("there is no such file")
+    return Response(file, media_type="application/toml")
 
 
 @router.get("/v1/audit/entries")

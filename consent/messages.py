@@ -11,12 +11,23 @@ The payload of a ``cv1-grant``, in the shape of an RFC 9396 authorization_detail
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
-from vault.errors import BadShape
+from vault.errors import BadShape, Locale
 from vault.messages import (
+    MONTH,
     Hash,
     Id,
     Jws,
@@ -32,10 +43,12 @@ from vault.messages import (
     WindowList,
     check_window,
     parse_hex,
+    text_like,
 )
 from vault.months import Category, Month, Window, join_window, windows_of
 
 CELL_COUNT_LIMIT = 4096
+CategoryNumber = Annotated[int, Field(ge=1, le=7)]
 
 
 class Bind(Message):
@@ -59,7 +72,7 @@ class Terms(Shape):
     platform: PartyId
     template: Annotated[str, Field(pattern=r"^[A-Z0-9-]{3,40}$")]
     purposes: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
-    categories: Annotated[tuple[Annotated[int, Field(ge=1, le=7)], ...], Field(min_length=1)]
+    categories: Annotated[tuple[CategoryNumber, ...], Field(min_length=1)]
     step: Literal[1, 3, 12]
     first: MonthText
     last: MonthText
@@ -88,6 +101,18 @@ class Terms(Shape):
         return windows_of(self.first, self.last, self.step)
 
 
+def read_terms(**members: object) -> Terms:
+    """Return terms of these members; raises BadShape."""
+    try:
+        return Terms.model_validate(members)
+    except ValidationError as bad:
+        raise BadShape(f"terms: {_faults(bad)}") from None
+
+
+def _faults(bad: ValidationError) -> str:
+    return "; ".join(".".join(map(str, e["loc"])) + ": " + e["type"] for e in bad.errors()[:5])
+
+
 class Grant(Terms, Message):
     """``cv1-grant``: the holder's signed consent."""
 
@@ -104,6 +129,121 @@ class Grant(Terms, Message):
         """Return when the window is one of the grant's; raises BadShape."""
         if window not in self.windows:
             raise BadShape(f"{join_window(window)} is no window of this grant")
+
+
+def _one_line(text: str) -> str:
+    """People read it beside the vault's own words: nothing in it turns, hides or breaks text."""
+    kinds = {unicodedata.category(symbol) for symbol in text}
+    if not text.strip() or any(kind[0] == "C" or kind in ("Zl", "Zp") for kind in kinds):
+        raise BadShape("a text for people is one line without control characters")
+    return text
+
+
+Texts = dict[Locale, Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_one_line)]]
+
+
+class AskedCategories(Shape):
+    """The categories a platform needs, and those a person may leave out."""
+
+    required: tuple[CategoryNumber, ...] = ()
+    optional: tuple[CategoryNumber, ...] = ()
+
+    @model_validator(mode="after")
+    def _sorted(self) -> Self:
+        for found in (self.required, self.optional):
+            if list(found) != sorted(set(found)):
+                raise BadShape("categories are sorted, each once")
+        if set(self.required) & set(self.optional) or not (self.required or self.optional):
+            raise BadShape("a category is required or optional, not both; and there is one")
+        return self
+
+
+class Details(Shape):
+    """What a request asks for: one RFC 9396 authorization_details object.
+
+    ``reasons`` say why, in zh-CN and en, by item: ``purpose``, a category's number,
+    ``show_sources``. Each required category has one.
+    """
+
+    type: Literal["carbon_reduction_total"]
+    purposes: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
+    categories: AskedCategories
+    step: Literal[1, 3, 12]
+    first: MonthText
+    last: MonthText
+    until: Unix
+    mode: Literal["total", "cohort"]
+    show_sources: bool
+    exclusive: bool
+    data_life_days: Annotated[int, Field(ge=1, le=3660)]
+    replaces: Id | None = None
+    reasons: Annotated[dict[str, Texts], Field(max_length=10)]
+
+    @classmethod
+    def read(cls, members: Mapping[str, object]) -> Self:
+        """Return details of these members; raises BadShape."""
+        try:
+            return cls.model_validate(members)
+        except ValidationError as bad:
+            raise BadShape(f"authorization_details: {_faults(bad)}") from None
+
+    @model_validator(mode="after")
+    def _reasoned(self) -> Self:
+        items = {"purpose", "show_sources"} | {
+            str(c) for c in (*self.categories.required, *self.categories.optional)
+        }
+        needed = {"purpose", *map(str, self.categories.required)}
+        if not needed <= set(self.reasons) <= items:
+            raise BadShape("reasons: one for the purpose and each required category, none other")
+        if any(set(texts) != {"zh-CN", "en"} for texts in self.reasons.values()):
+            raise BadShape("reasons: each in zh-CN and in en")
+        return self
+
+
+class ConsentRequest(Message):
+    """``cv1-request``: a platform asks under a template (OAuth's words, RFC 9126 and RFC 9396).
+
+    Without ``redirect_uri`` the person brings a request code to their app.
+    """
+
+    typ: ClassVar[str] = "cv1-request"
+    client_id: PartyId
+    redirect_uri: Annotated[str, Field(min_length=8, max_length=400)] | None = None
+    state: Annotated[str, Field(min_length=16, max_length=200, pattern=r"^[A-Za-z0-9_.~-]+$")]
+    template: Annotated[str, Field(pattern=r"^[A-Z0-9-]{3,40}$")]
+    authorization_details: Annotated[tuple[Details, ...], Field(min_length=1, max_length=1)]
+
+    @property
+    def details(self) -> Details:
+        """The one object asked for."""
+        return self.authorization_details[0]
+
+    def terms(self, optional: Iterable[int], last: Month | None = None) -> Terms:
+        """Return the terms with these optional categories, up to `last` when that is earlier.
+
+        Raises:
+            BadShape: a category that is not optional here, a period that is no whole number of
+                windows, or no category at all.
+        """
+        asked, chosen = self.details, set(optional)
+        if not chosen <= set(asked.categories.optional):
+            raise BadShape("categories: one of them is not optional in this request")
+        if last is not None and last > asked.last:
+            raise BadShape(f"last: at most {asked.last}")
+        return read_terms(
+            platform=self.client_id,
+            template=self.template,
+            purposes=asked.purposes,
+            categories=tuple(sorted({*asked.categories.required, *chosen})),
+            step=asked.step,
+            first=asked.first,
+            last=last or asked.last,
+            until=asked.until,
+            mode=asked.mode,
+            show_sources=asked.show_sources,
+            exclusive=asked.exclusive,
+            data_life_days=asked.data_life_days,
+        )
 
 
 class LinkMonths(NamedTuple):
@@ -140,10 +280,20 @@ def _write_cells(cells: tuple[LinkMonths, ...]) -> list[list[str | list[str]]]:
     return [[cell.link.hex(), list(cell.months)] for cell in cells]
 
 
+_LINK_MONTHS = {
+    "type": "array",
+    "prefixItems": [
+        text_like("[0-9a-f]{32}").json_schema,
+        {"type": "array", "items": text_like(MONTH).json_schema, "minItems": 1},
+    ],
+    "items": False,
+    "minItems": 2,
+}
 CellList = Annotated[
     tuple[LinkMonths, ...],
     PlainValidator(_cells),
     PlainSerializer(_write_cells, return_type=list[list[str | list[str]]]),
+    WithJsonSchema({"type": "array", "items": _LINK_MONTHS, "minItems": 1}),
 ]
 
 
@@ -212,12 +362,24 @@ class Ask(Shape):
 
 
 class Refusal(Message):
-    """``cv1-refusal``: an ask on the asker's own grant that its consent does not cover."""
+    """``cv1-refusal``: an ask that its consent does not cover, or a request without a grant.
+
+    Either ``grant`` and ``window`` say what was asked, or ``request`` is the hash of a request that
+    was declined or ran out; nothing more of it is logged.
+    """
 
     typ: ClassVar[str] = "cv1-refusal"
-    grant: Id
-    window: WindowList
-    reason: str
+    grant: Id | None = None
+    window: WindowList | None = None
+    request: Hash | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=40)]
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        asked = (self.grant is not None, self.window is not None)
+        if asked != (self.request is None,) * 2:
+            raise BadShape("a refusal names a grant and window, or a request")
+        return self
 
 
 class Release(Message):

@@ -9,51 +9,81 @@ Nothing unverified is ever returned: a total is a `Total`, or a named error says
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
-from consent.messages import Ask, Grant, Release
-from consent.policy import Current, Policy, check_logged
-from consent.shown import check_closes
-from consent.tokens import Granted, open_token
-from vault.crypto.keys import OpeningKey, SigningKey
-from vault.crypto.meter import Cell, reveal
+from consent.answers import Checked, Identity, Total, check_answer, check_own_grant, write_total
+from consent.asking import (
+    Outcome,
+    Pushed,
+    Wanted,
+    authorize_url,
+    check_answers,
+    check_return,
+    compose_request,
+    fresh_state,
+    read_outcome,
+)
+from consent.messages import Ask, Grant
+from consent.policy import Current, Policy
+from consent.proofs import Proofs
 from vault.directory import Directory
-from vault.encoding import Json, compact_json, read_envelope, unb64u
-from vault.errors import BadScalar, BadSeal, BadShape, BadTotal, WrongPurpose
-from vault.months import Category, Grams, Window
+from vault.encoding import Json, compact_json, text_hash
+from vault.errors import BadShape, Unreachable, VaultError, WrongPurpose
+from vault.messages import parse_hex
+from vault.months import Window
 from vault.wire import Wire, objects_of, text_of
 
-Checked = Literal["sources", "audited", "vault"]
+__all__ = [
+    "Answered",
+    "Checked",
+    "Event",
+    "Identity",
+    "Outcome",
+    "Platform",
+    "Proofs",
+    "Pushed",
+    "Total",
+    "Wanted",
+    "Wish",
+    "write_total",
+]
 
 
 @dataclass(frozen=True)
-class Identity:
-    """A platform's directory id and keys; old opening keys stay until their grants end."""
+class Event:
+    """What became of a grant; `n` is the cursor, `at` unix seconds."""
 
-    id: str
-    key: SigningKey
-    opening: tuple[OpeningKey, ...]
+    n: int
+    grant: bytes
+    event: str
+    at: int
 
 
-@dataclass(frozen=True)
-class Total:
-    """One consented total, in grams, with what proves it.
+def read_event(item: Mapping[str, Json]) -> Event:
+    """Return an event of the vault's list; raises BadShape."""
+    n, at = item.get("n"), item.get("at")
+    if not isinstance(n, int) or not isinstance(at, int):
+        raise BadShape("an event has a number and a time")
+    return Event(n, parse_hex(text_of(item, "grant"), 16), text_of(item, "event"), at)
 
-    `checked` says against whom: "sources" (each source's signature was checked here) or "vault"
-    (the vault's statement; an auditor's report decides). A total is personal data.
-    """
 
-    grams: Grams
+class Wish(NamedTuple):
+    """One ask of many: a grant (id 16 bytes), a window, and a purpose if it has several."""
+
+    grant: bytes
     window: Window
-    purpose: str
-    categories: tuple[Category, ...]
-    methodology: tuple[str, ...]
-    grant: str
-    release: str
-    proof: str
-    checked: Checked
+    purpose: str | None = None
+
+
+class Answered(NamedTuple):
+    """What one wish gave: a total or an error."""
+
+    wish: Wish
+    total: Total | None
+    error: VaultError | None
 
 
 class Platform:
@@ -66,15 +96,17 @@ class Platform:
         policy: Policy,
         now: Callable[[], int],
         held: Directory | None = None,
+        proofs: Proofs | None = None,
     ) -> None:
         """Accept the vault's directory; `wire` speaks with the identity's signing key.
 
-        `held` is the directory accepted in an earlier run, which the new one must follow.
+        `held` is the directory accepted in an earlier run, which the new one must follow; `proofs`
+        keeps what proves each total.
 
         Raises:
             BadDirectory, BadProof: the directory is not to be trusted.
         """
-        self.identity, self._wire = identity, wire
+        self.identity, self._wire, self._now, self._proofs = identity, wire, now, proofs
         self._current = Current(wire, policy, now, held)
 
     @property
@@ -86,6 +118,68 @@ class Platform:
         """Fetch the directory in force; raises BadDirectory, BadProof."""
         self._current.refresh()
 
+    # Asking for consent
+
+    def ask(self, wanted: Wanted, random: Callable[[int], bytes] = os.urandom) -> Pushed:
+        """Push a request to the vault; return what belongs into the browser session that asked.
+
+        Raises:
+            BeyondTemplate: it asks for more than its template allows; the member is named.
+            NotOffered: exclusive or cohort terms.
+        """
+        state = fresh_state(random(32))
+        text = compose_request(wanted, self.identity.id, self.identity.key, state, self._now())
+        body = self._wire.post("/v1/requests", text).body
+        uri, life = text_of(body, "request_uri"), body.get("expires_in")
+        return Pushed(
+            hash=text_hash(text),
+            state=state,
+            request_uri=uri,
+            code=text_of(body, "code"),
+            url=authorize_url(self._wire.url, self.identity.id, uri),
+            expires_in=life if isinstance(life, int) else 0,
+        )
+
+    def finish(self, pushed: Pushed, query: Mapping[str, str]) -> Grant:
+        """Return the grant that came back to `redirect_uri`, of this very session's request.
+
+        Raises:
+            Declined: the person said no.
+            BadCode: the answer is another vault's, or to another session's request.
+        """
+        grant = self.grant(check_return(pushed, query, self._wire.url))
+        check_answers(pushed, grant)
+        return grant
+
+    def outcome(self, pushed: Pushed) -> Outcome:
+        """Return what became of a request, for people who typed its code.
+
+        With a redirect, wait for `finish`: only it knows that the same person came back.
+        """
+        handle = pushed.request_uri.rpartition(":")[2]
+        found = read_outcome(self._wire.get(f"/v1/requests/{handle}").body)
+        if found.grant is not None:
+            check_answers(pushed, self.grant(found.grant))
+        return found
+
+    # The life of a grant
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Yield what became of this platform's grants since the event numbered `after`."""
+        while True:
+            body = self._wire.get(f"/v1/events?after={after}").body
+            page = [read_event(item) for item in objects_of(body, "events")]
+            yield from page
+            if body.get("next") is None or not page:
+                return
+            after = page[-1].n
+
+    def confirm_deletion(self, grant_id: bytes) -> None:
+        """Say that everything of a grant was deleted, as its person asked; raises NotFound."""
+        self._wire.post(f"/v1/grants/{grant_id.hex()}/deleted", "")
+
+    # Totals
+
     def grant(self, grant_id: bytes) -> Grant:
         """Return a grant to this platform (id 16 bytes), its signature and addressee checked.
 
@@ -93,7 +187,7 @@ class Platform:
             NotFound: no grant of this id to this platform.
         """
         body = self._wire.get(f"/v1/grants/{grant_id.hex()}").body
-        return self._check_grant(text_of(body, "grant"), grant_id)
+        return check_own_grant(self.identity, self.directory, text_of(body, "grant"), grant_id)
 
     def total(self, grant_id: bytes, window: Window, purpose: str | None = None) -> Total:
         """Return the total of one granted window.
@@ -113,79 +207,39 @@ class Platform:
         body = self._wire.post("/v1/releases", compact_json(ask.plain())).body
         return self.check(ask, body)
 
-    def check(self, ask: Ask, body: dict[str, Json]) -> Total:
-        """Return the total that an answer to an ask proves.
+    def check(self, ask: Ask, body: Mapping[str, Json]) -> Total:
+        """Return the total that an answer proves, as check_answer does; keep what proves it."""
+        total = check_answer(self.identity, self.directory, ask, body)
+        if self._proofs is not None:
+            self._proofs.keep(ask, body, self.directory)
+        return total
 
-        1. the release is the vault's, about this ask, and in the log. 2. the grant: signed by the
-        key it names, for this platform, the window and purpose are its own. 3. when the grant
-        shows sources: every close. 4. the token opens, and the signed commitment is to this total.
+    def totals(
+        self, asks: Iterable[Wish], on_done: Callable[[], None] = lambda: None
+    ) -> Iterator[Answered]:
+        """Yield one answer per wish, in order: a total, or the error that says why there is none.
+
+        What is refused stops no other. `on_done` is called after each, for a progress display.
+        Unreachable is raised: what was yielded before it stands, the rest can be asked again.
         """
-        text, proof = text_of(body, "release"), text_of(body, "proof")
-        release = self._check_release(text, proof, ask)  # 1
-        grant = self._check_grant(text_of(body, "grant"), ask.grant)  # 2
-        grant.check_window(ask.window)
-        if ask.purpose not in grant.purposes:
-            raise WrongPurpose(f"the grant does not list {ask.purpose[:80]!r}")
-        if grant.show_sources:  # 3
-            closes = [text_of(item, "close") for item in objects_of(body, "closes")]
-            check_closes(self.directory, grant, release, closes)
-        grams = self._reveal(grant, release, text_of(body, "sealed"))  # 4
-        return Total(
-            grams=grams,
-            window=release.window,
-            purpose=release.purpose,
-            categories=grant.scope,
-            methodology=release.methodology,
-            grant=text_of(body, "grant"),
-            release=text,
-            proof=proof,
-            checked="sources" if grant.show_sources else "vault",
-        )
+        for wish in asks:
+            try:
+                total = self.total(wish.grant, wish.window, wish.purpose)
+                yield Answered(wish, total, None)
+            except Unreachable:
+                raise
+            except VaultError as error:
+                yield Answered(wish, None, error)
+            on_done()
+
+    def delete(self, grant_id: bytes) -> None:
+        """Delete every kept proof of a grant, then tell its person so; raises NotFound."""
+        if self._proofs is not None:
+            self._proofs.forget(grant_id)
+        self.confirm_deletion(grant_id)
 
     def _only_purpose(self, grant_id: bytes) -> str:
         purposes = self.grant(grant_id).purposes
         if len(purposes) != 1:
             raise WrongPurpose(f"the grant has {len(purposes)} purposes; name one of {purposes}")
         return purposes[0]
-
-    def _check_release(self, text: str, proof: str, ask: Ask) -> Release:
-        place = check_logged(self.directory, text, proof)
-        envelope = read_envelope(text, Release.typ)
-        envelope.verify(self.directory.vault_key(envelope.kid, place.at))
-        release = Release.opened(envelope)
-        if (release.grant, release.window, release.purpose) != (ask.grant, ask.window, ask.purpose):
-            raise BadTotal("the vault answered with a release of something else")
-        return release
-
-    def _check_grant(self, text: str, grant_id: bytes) -> Grant:
-        envelope = read_envelope(text, Grant.typ)
-        envelope.verify_introduced()
-        grant = Grant.opened(envelope)
-        own = (grant_id, self.identity.id, self.directory.org_of(self.identity.id))
-        if (grant.grant, grant.platform, grant.org) != own:
-            raise BadShape("the vault answered with a grant to someone else")
-        return grant
-
-    def _reveal(self, grant: Grant, release: Release, sealed: str) -> Grams:
-        try:
-            masks = open_token(
-                self.identity.opening, unb64u(sealed), Granted(grant.grant, release.window)
-            )
-        except (BadSeal, BadScalar, BadShape) as bad:
-            raise BadTotal("the token does not open for this grant and window") from bad
-        return reveal(Cell(release.c, release.C), masks)
-
-
-def write_total(total: Total) -> dict[str, Json]:
-    """Return a total as JSON members, the proof texts included."""
-    return {
-        "grams": total.grams,
-        "window": [*total.window],
-        "purpose": total.purpose,
-        "categories": [int(category) for category in total.categories],
-        "methodology": [*total.methodology],
-        "checked": total.checked,
-        "grant": total.grant,
-        "release": total.release,
-        "proof": total.proof,
-    }

@@ -122,6 +122,7 @@ class Replay(LinkReplay):
         self._grants_of: defaultdict[str, list[_Granted]] = defaultdict(list)
         self._atoms: set[Atom] = set()
         self._windows: dict[WindowName, _Window] = {}
+        self._decided: set[bytes] = set()
         self._releases: set[tuple[bytes, str, str]] = set()
         self._rules: dict[str, Callable[[Entry], str | None]] = {
             Listing.typ: self._directory_entry,
@@ -213,6 +214,8 @@ class Replay(LinkReplay):
         check_grant(grant, self.directory, entry.at)
         if grant.until <= entry.at:
             raise BadShape("the grant's until had passed")
+        if grant.request is not None:
+            self._decide(grant.request)
         if grant.replaces is not None:
             self._replace(bound, grant.replaces)
         granted = _Granted(grant, bound.account)
@@ -323,9 +326,18 @@ class Replay(LinkReplay):
         if total != Cell(release.c, release.C):
             raise BadShape("(c, C) is not the sum of the closes of the token's cells")
 
-    def _refusal(self, entry: Entry) -> str:
+    def _refusal(self, entry: Entry) -> str | None:
         entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
-        return self._granted(Refusal.opened(entry.envelope).grant).account
+        message = Refusal.opened(entry.envelope)
+        if message.request is not None:
+            self._decide(message.request)
+            return None
+        return self._granted(message.grant or b"").account
+
+    def _decide(self, request: bytes) -> None:
+        if request in self._decided:
+            raise BadShape("this request was decided before")
+        self._decided.add(request)
 
     # Erasure
 

@@ -22,6 +22,36 @@ CREATE TABLE grants (
 CREATE INDEX grants_of_account ON grants (account, grant_id);
 CREATE INDEX grants_of_platform ON grants (platform, grant_id);
 
+CREATE TABLE requests (             -- pushed by a platform, opened by one account, used once
+    handle   BLOB NOT NULL PRIMARY KEY,
+    hash     BLOB NOT NULL UNIQUE,
+    platform TEXT NOT NULL,
+    until    INTEGER NOT NULL,
+    state    TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'granted', 'declined', 'expired')),
+    account  TEXT,
+    grant_id BLOB,
+    text     TEXT NOT NULL,
+    refusal  TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX requests_of_account ON requests (account, until);
+CREATE INDEX requests_by_time ON requests (state, until);
+
+CREATE TABLE events (               -- what a platform is told of its grants, by cursor
+    n        INTEGER PRIMARY KEY AUTOINCREMENT,
+    platform TEXT NOT NULL,
+    grant_id BLOB NOT NULL,
+    event    TEXT NOT NULL,
+    at       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX events_of_platform ON events (platform, n);
+CREATE INDEX events_of_grant ON events (grant_id, event);
+
+CREATE TABLE deletions (            -- "please delete what you have", and the platform's answer
+    grant_id BLOB NOT NULL PRIMARY KEY REFERENCES grants,
+    asked    INTEGER NOT NULL,
+    done     INTEGER
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE tokens (
     grant_id BLOB NOT NULL REFERENCES grants,
     months   TEXT NOT NULL,         -- the window, joined by /

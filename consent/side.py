@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from consent.device import Device
 from consent.endings import fetch_endings
@@ -30,11 +31,15 @@ from vault.wire import Wire, objects_of, text_of
 
 @dataclass(frozen=True)
 class OwnGrant:
-    """A grant as the vault lists it to its holder; `count` is its number of status messages."""
+    """A grant as the vault lists it to its holder; `count` is its number of status messages.
+
+    `deletion` is what the platform was asked to delete, and whether it says that it did.
+    """
 
     grant: Grant
     state: str
     count: int
+    deletion: Literal["asked", "done"] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,11 @@ class Side:
         count = item.get("n")
         if not isinstance(count, int):
             raise BadShape("the vault lists a grant without its count n")
-        return OwnGrant(grant, text_of(item, "state"), count)
+        told = item.get("deletion")
+        asked = isinstance(told, dict)
+        done = isinstance(told, dict) and isinstance(told.get("done"), int)
+        deletion: Literal["asked", "done"] | None = "done" if done else "asked" if asked else None
+        return OwnGrant(grant, text_of(item, "state"), count, deletion)
 
     def link_facts(self) -> list[LinkFact]:
         """Return every link ever attached: its source's organisation and which months it has."""

@@ -7,13 +7,14 @@ the auditor in the replay: one function, three callers.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from consent.messages import Grant
+from consent.messages import Grant, Terms
 from vault.directory import Directory
 from vault.errors import BadShape, BeyondTemplate, NotOffered, UnknownKey
 from vault.messages import Shape
@@ -103,27 +104,47 @@ def check_grant(grant: Grant, directory: Directory, at: int) -> None:
         BeyondTemplate: the member that goes beyond is named.
         UnknownKey: the platform is not listed, or not of the grant's organisation.
     """
-    if grant.mode != "total" or grant.exclusive:
-        raise NotOffered("cohort totals and exclusive use are not offered here")
-    template = template_of(grant.template)
-    party = directory.party(grant.platform)
-    if party.org != grant.org:
+    if directory.org_of(grant.platform) != grant.org:
         raise UnknownKey(f"{grant.platform} is not of the organisation {grant.org}")
+    check_terms(grant, directory, at)
+
+
+def check_terms(terms: Terms, directory: Directory, at: int) -> None:
+    """Return when the terms ask for no more than their template allows, at unix second `at`.
+
+    Raises:
+        NotOffered: cohort or exclusive terms.
+        BeyondTemplate: the member that goes beyond is named.
+        UnknownKey: the platform is not listed.
+    """
+    template = template_of(terms.template)
+    party = directory.party(terms.platform)
     month = directory.month_at(at)
     bounds = {
         "platform": bool(set(party.roles) & set(template.who)),
-        "purposes": set(grant.purposes) <= set(template.purposes),
-        "categories": _fits(template.categories, grant.categories),
-        "step": grant.step == template.step,
-        "first": grant.first >= add_months(month, -template.back),
-        "last": grant.last <= add_months(month, template.ahead),
-        "until": grant.until <= latest_until(grant.last, directory.listing.zone),
-        "show_sources": template.show_sources or not grant.show_sources,
-        "data_life_days": grant.data_life_days <= template.data_life_days,
+        "purposes": set(terms.purposes) <= set(template.purposes),
+        "categories": _fits(template.categories, terms.categories),
+        "step": terms.step == template.step,
+        "first": terms.first >= add_months(month, -template.back),
+        "last": terms.last <= add_months(month, template.ahead),
+        "until": terms.until <= latest_until(terms.last, directory.listing.zone),
+        "show_sources": template.show_sources or not terms.show_sources,
+        "data_life_days": terms.data_life_days <= template.data_life_days,
     }
+    _check_kept(terms, bounds)
+    if terms.mode != "total" or terms.exclusive:
+        raise NotOffered("cohort totals and exclusive use are not offered here")
+    kinds = {
+        "mode": terms.mode == template.mode,
+        "exclusive": terms.exclusive == template.exclusive,
+    }
+    _check_kept(terms, kinds)
+
+
+def _check_kept(terms: Terms, bounds: Mapping[str, bool]) -> None:
     for member, kept in bounds.items():
         if not kept:
-            raise BeyondTemplate(f"{member}: not what {grant.template} allows")
+            raise BeyondTemplate(f"{member}: not what {terms.template} allows")
 
 
 def latest_until(last: Month, zone: str) -> int:

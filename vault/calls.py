@@ -7,6 +7,7 @@ error's own (vault/errors.py).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, TypeVar
@@ -28,6 +29,7 @@ from vault.errors import (
     StaleProof,
     TooLarge,
     TooMany,
+    TooSlow,
     UnknownKey,
     VaultError,
 )
@@ -39,14 +41,20 @@ from vault.storage.database import Database, Transaction
 T = TypeVar("T")
 TAG_LIFE = 14 * 31 * 86400  # acts are booked within 12 months
 BODY_LIMIT = 2 * 1024 * 1024
+BODY_SECONDS = 30
+
+
+Sweep = Callable[[Transaction, Operator], None]
 
 
 class Rollover:
     """Writes down what the end of a month makes true, before the first request after it."""
 
-    def __init__(self, database: Database, operator: Operator) -> None:
-        """Start without having looked at any moment."""
-        self._database, self._operator = database, operator
+    def __init__(
+        self, database: Database, operator: Operator, sweeps: tuple[Sweep, ...] = ()
+    ) -> None:
+        """Start without having looked at any moment; `sweeps` is what others write down by time."""
+        self._database, self._operator, self._sweeps = database, operator, sweeps
         self._seen = -1
 
     def catch_up(self) -> None:
@@ -66,6 +74,22 @@ class Rollover:
             absents.sweep(tx, self._operator, register.in_force(tx))
             faults.point("sweep-before-commit")
             batches.drop_tags(tx, self._operator.now() - TAG_LIFE)
+            for sweep in self._sweeps:
+                sweep(tx, journal.stand_still(tx, self._operator))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often: `wraps` and what else is public by address, everything else by address and key.
+
+    A source sends a batch for each of its customers, so what one key may do is wide: it bounds
+    what a broken loop costs, not what an honest party does.
+    """
+
+    wraps: Bucket
+    public: Bucket
+    callers: Bucket
+    addresses: Bucket
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,7 @@ class Service:
     rollover: Rollover
     wall: Callable[[], int]
     seen: dpop.Seen
-    wraps: Bucket
+    limits: Limits
 
 
 class Now(NamedTuple):
@@ -155,18 +179,35 @@ def service_of(request: Request) -> Service:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body; raises TooLarge past the limit without reading on."""
+    """Return the body.
+
+    Raises:
+        TooLarge: past the limit, without reading on. TooSlow: it takes longer than its time.
+    """
     parts = bytearray()
-    async for part in request.stream():
-        parts += part
-        if len(parts) > BODY_LIMIT:
-            raise TooLarge(f"a body holds at most {BODY_LIMIT} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                parts += part
+                if len(parts) > BODY_LIMIT:
+                    raise TooLarge(f"a body holds at most {BODY_LIMIT} bytes")
+    except TimeoutError as bad:
+        raise TooSlow(f"a body comes within {BODY_SECONDS} seconds") from bad
     return bytes(parts)
+
+
+def limit_public(request: Request) -> None:
+    """Return when an unnamed caller may ask once more, by address; raises TooMany."""
+    service = service_of(request)
+    address = request.client.host if request.client else ""
+    service.limits.public.take(address, service.wall())
 
 
 async def called(request: Request) -> Call:
     """Return the request once its DPoP proof holds; raises StaleProof."""
     service = service_of(request)
+    address = request.client.host if request.client else ""
+    service.limits.addresses.take(address, service.wall())
     body = await read_body(request)
     proofs = request.headers.getlist("dpop")
     if len(proofs) != 1:
@@ -178,7 +219,9 @@ async def called(request: Request) -> Call:
         dpop.Request(request.method, f"{service.public_url}{request.scope['path']}", body),
         lambda jti, iat: service.seen.take(jti, iat, wall),
     )
-    return Call(service, dpop.caller(public), body)
+    caller = dpop.caller(public)
+    service.limits.callers.take(caller, wall)
+    return Call(service, caller, body)
 
 
 ServiceIn = Annotated[Service, Depends(service_of)]

@@ -83,9 +83,9 @@ class Directory:
         """Return party and key as signer does, for a key valid at some time of [begin, end)."""
         party, key = self._keys.get(kid, (None, None))
         if party is None or key is None or role not in party.roles:
-            raise UnknownKey(f"the directory lists no {role} key {kid}")
+            raise UnknownKey(f"the directory lists no {role} key of this name")
         if key.begins >= end or key.until <= begin:
-            raise UnknownKey(f"the key {kid} of {party.id} is not valid then")
+            raise UnknownKey(f"this key of {party.id} is not valid then")
         return party, key.pk
 
     def verify_party(self, envelope: Envelope, party_id: str, at: int) -> None:

@@ -9,6 +9,7 @@ person reads. The exception's text says what was found and what was wanted, neve
     ├── NotKnown        401  UnknownKey StaleProof
     ├── Refused         403  Revoked Paused Expired WrongPurpose
     ├── NotFound        404
+    ├── TooSlow         408
     ├── Conflict        409  DifferentBytes AtomUsed NotClosed NotMinted
     ├── Unlinked        410
     ├── StateChanged    412
@@ -17,7 +18,8 @@ person reads. The exception's text says what was found and what was wanted, neve
     ├── TooMany         429
     ├── LogUnavailable  503
     └── Local           —    BadSeal BadTotal BadProof BadDirectory BadFile BadMethodology
-                             OutOfBounds BadDatabase BadCode BadPlace Unreachable FalseAbsent Relink
+                             OutOfBounds BadDatabase BadCode Declined BadPlace Unreachable
+                             FalseAbsent Relink
 """
 
 from __future__ import annotations
@@ -211,6 +213,15 @@ class StateChanged(VaultError):
     zh = "另一台设备在此期间保存了新内容。"
 
 
+class TooSlow(VaultError):
+    """A body that does not come in its time."""
+
+    slug = "too-slow"
+    status = 408
+    en = "The message took too long to arrive. Send it again."
+    zh = "消息到达太慢，请重新发送。"
+
+
 class TooLarge(VaultError):
     """The body is over this route's limit."""
 
@@ -382,6 +393,14 @@ class BadCode(Local):
     slug = "bad-code"
     en = "The code is not right; please compare it with what you wrote down."
     zh = "代码不正确，请与您记下的核对。"
+
+
+class Declined(Local):
+    """The person said no to a request."""
+
+    slug = "declined"
+    en = "The person did not allow it. Do not ask again by yourself."
+    zh = "对方没有同意。请不要自行再次询问。"
 
 
 class BadPlace(Local):

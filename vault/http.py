@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
 from vault import absents, accounts, batches, closes, links, register
@@ -19,6 +19,7 @@ from vault.calls import (
     Now,
     ServiceIn,
     answer,
+    limit_public,
     path_id,
 )
 from vault.encoding import Json, b64u, text_hash
@@ -32,13 +33,13 @@ _COUNTER = re.compile(r'"(0|[1-9][0-9]{0,14})"')
 router = APIRouter()
 
 
-@router.get("/v1/time")
+@router.get("/v1/time", dependencies=[Depends(limit_public)])
 def get_time(service: ServiceIn) -> JSONResponse:
     """Return the vault's clock, information for screens."""
     return answer({"now": service.operator.now()})
 
 
-@router.get("/v1/directory")
+@router.get("/v1/directory", dependencies=[Depends(limit_public)])
 def get_directory(service: ServiceIn) -> JSONResponse:
     """Return the directory in force and its log proof."""
     directory = service.database.read(register.in_force)
@@ -65,7 +66,7 @@ def post_account(call: CallIn) -> JSONResponse:
 def get_wrap(wrap: str, request: Request, service: ServiceIn) -> JSONResponse:
     """Return a wrap by its unguessable id; no login, so the rate is limited by address."""
     address = request.client.host if request.client else ""
-    service.wraps.take(address, service.wall())
+    service.limits.wraps.take(address, service.wall())
     now = service.operator.now()
     blob = service.database.read(lambda tx: accounts.get_wrap(tx, now, path_id(wrap)))
     return answer({"blob": b64u(blob)})

@@ -18,7 +18,7 @@ class Bucket:
         """Let `most` calls through at once, and `per_minute` in the long run."""
         self._most, self._rate = most, per_minute / 60
         self._left: dict[str, tuple[float, int]] = {}
-        self._lock = Lock()
+        self._lock, self._dropped = Lock(), 0
 
     def take(self, name: str, wall: int) -> None:
         """Return when the call may go on; raises TooMany, with the seconds to wait."""
@@ -28,11 +28,11 @@ class Bucket:
             if left < 1:
                 raise TooMany("too many requests of this kind", round((1 - left) / self._rate) + 1)
             self._left[name] = (left - 1, wall)
-            if len(self._left) > MOST_NAMES:
+            if len(self._left) > MOST_NAMES and wall - self._dropped >= self._most / self._rate:
                 self._drop_full(wall)
 
     def _drop_full(self, wall: int) -> None:
-        full = self._most / self._rate
+        full, self._dropped = self._most / self._rate, wall
         self._left = {n: s for n, s in self._left.items() if wall - s[1] < full}
 
 

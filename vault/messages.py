@@ -24,6 +24,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -106,21 +107,48 @@ def _hex_text(raw: bytes) -> str:
     return raw.hex()
 
 
-Id = Annotated[bytes, PlainValidator(_hex(16)), PlainSerializer(_hex_text, return_type=str)]
-Hash = Annotated[bytes, PlainValidator(_hex(32)), PlainSerializer(_hex_text, return_type=str)]
-Key = Annotated[bytes, PlainValidator(_base64(32)), PlainSerializer(b64u, return_type=str)]
-SigningPk = Annotated[bytes, PlainValidator(_point), PlainSerializer(b64u, return_type=str)]
-Sealed = Annotated[bytes, PlainValidator(_base64(None)), PlainSerializer(b64u, return_type=str)]
+def text_like(pattern: str) -> WithJsonSchema:
+    """Return how a member is described to other programs: a text of this pattern."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+MONTH = r"20[0-9]{2}-(0[1-9]|1[0-2])"
+_OF_32 = text_like("[A-Za-z0-9_-]{43}")  # base64url of 32 bytes
+_OF_2_32 = WithJsonSchema(
+    {"type": "array", "items": _OF_32.json_schema, "minItems": 2, "maxItems": 2}
+)
+_MONTHS = WithJsonSchema({"type": "array", "items": text_like(MONTH).json_schema, "minItems": 1})
+
+Id = Annotated[
+    bytes,
+    PlainValidator(_hex(16)),
+    PlainSerializer(_hex_text, return_type=str),
+    text_like("[0-9a-f]{32}"),
+]
+Hash = Annotated[
+    bytes,
+    PlainValidator(_hex(32)),
+    PlainSerializer(_hex_text, return_type=str),
+    text_like("[0-9a-f]{64}"),
+]
+Key = Annotated[bytes, PlainValidator(_base64(32)), PlainSerializer(b64u, return_type=str), _OF_32]
+SigningPk = Annotated[bytes, PlainValidator(_point), PlainSerializer(b64u, return_type=str), _OF_32]
+Sealed = Annotated[
+    bytes,
+    PlainValidator(_base64(None)),
+    PlainSerializer(b64u, return_type=str),
+    text_like("[A-Za-z0-9_-]*"),
+]
 ScalarText = Annotated[
-    Scalar, PlainValidator(_scalar), PlainSerializer(_write_scalar, return_type=str)
+    Scalar, PlainValidator(_scalar), PlainSerializer(_write_scalar, return_type=str), _OF_32
 ]
-PointText = Annotated[Point, PlainValidator(_point), PlainSerializer(b64u, return_type=str)]
+PointText = Annotated[Point, PlainValidator(_point), PlainSerializer(b64u, return_type=str), _OF_32]
 CellPair = Annotated[
-    Cell, PlainValidator(_cell), PlainSerializer(_write_cell, return_type=list[str])
+    Cell, PlainValidator(_cell), PlainSerializer(_write_cell, return_type=list[str]), _OF_2_32
 ]
-MonthText = Annotated[Month, BeforeValidator(_month)]
+MonthText = Annotated[Month, BeforeValidator(_month), text_like(MONTH)]
 WindowList = Annotated[
-    Window, PlainValidator(check_window), PlainSerializer(list, return_type=list[str])
+    Window, PlainValidator(check_window), PlainSerializer(list, return_type=list[str]), _MONTHS
 ]
 Unix = Annotated[int, Field(ge=0, lt=2**53)]
 PartyId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{3,64}$")]
@@ -317,6 +345,18 @@ class Record(Shape):
         return self
 
 
+RedirectUri = Annotated[
+    str,
+    StringConstraints(
+        max_length=400,
+        pattern=r"^(https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?)/[!$-\[\]-~]*$",
+    ),
+]
+ContactText = Annotated[
+    str, StringConstraints(min_length=3, max_length=200, pattern=r"^[^\p{C}\p{Zl}\p{Zp}]+$")
+]
+
+
 class KeyTime(Shape):
     """A key and the unix seconds [from, until) of its validity."""
 
@@ -343,6 +383,9 @@ class Party(Shape):
     roles: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
     cadence: Literal["daily", "weekly", "monthly"] | None = None
     books_for: tuple[PartyId, ...] | None = None
+    # Where a platform takes a person back after their decision: compared whole, byte for byte.
+    redirects: Annotated[tuple[RedirectUri, ...], Field(min_length=1, max_length=16)] | None = None
+    contact: ContactText | None = None
     sig: tuple[KeyTime, ...]
     hpke: tuple[KeyTime, ...]
 

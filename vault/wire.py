@@ -21,9 +21,37 @@ import httpx2
 from vault import dpop
 from vault.crypto.keys import SigningKey
 from vault.encoding import Json, strict_object
-from vault.errors import BadInput, BadShape, StaleProof, Unreachable, from_problem
+from vault.errors import (
+    BadInput,
+    BadShape,
+    LogUnavailable,
+    StaleProof,
+    TooMany,
+    TooSlow,
+    Unreachable,
+    VaultError,
+    from_problem,
+)
 
 TIMEOUT = 30.0
+LONGEST_PAUSE = 120
+
+
+class Patience(NamedTuple):
+    """How often a request is tried in all, and what waits so many seconds in between.
+
+    The same bytes are sent each time, under a fresh DPoP proof. The pauses double from half a
+    second, or are what a 429 says; each is lengthened by up to a half, so that many callers do not
+    come back at once.
+    """
+
+    tries: int = 1
+    pause: Callable[[float], None] = time.sleep
+
+
+IMPATIENT = Patience()
+PATIENT = Patience(tries=5)
+_PASSING = (Unreachable, TooMany, TooSlow, LogUnavailable)
 
 
 class Answer(NamedTuple):
@@ -61,14 +89,23 @@ class Wire:
         key: SigningKey | None = None,
         http: httpx2.Client | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        patience: Patience = IMPATIENT,
     ) -> None:
-        """Speak to the vault at `url` (its public_url) as `key`; without a key only in public."""
+        """Speak to the vault at `url` (its public_url) as `key`; without a key only in public.
+
+        With patience, what passes by itself (no answer, 408, 429, 503) is tried again.
+        """
         self._url = url.rstrip("/")
         self._key = key
         self._http = http or httpx2.Client(timeout=TIMEOUT, trust_env=False)
         if http is None:
             weakref.finalize(self, self._http.close)  # its own connections end with it
-        self._random = random
+        self._random, self._patience = random, patience
+
+    @property
+    def url(self) -> str:
+        """The vault's public URL."""
+        return self._url
 
     def get(self, path: str) -> Answer:
         """Return the answer; `path` may carry a query. Raises the error the vault names."""
@@ -92,6 +129,20 @@ class Wire:
             Unreachable: no answer, or one that is no answer of a vault.
         """
         raw = body.encode("ascii") if isinstance(body, str) else body
+        for number in range(1, self._patience.tries):
+            try:
+                return self._send(method, path, raw, headers)
+            except _PASSING as passing:
+                self._patience.pause(self._pause(number, passing))
+        return self._send(method, path, raw, headers)
+
+    def _pause(self, number: int, passing: VaultError) -> float:
+        wait = passing.wait if isinstance(passing, TooMany) else 0.25 * 2**number
+        return min(LONGEST_PAUSE, wait * (1 + self._random(1)[0] / 512))
+
+    def _send(
+        self, method: str, path: str, raw: bytes, headers: Mapping[str, str] | None
+    ) -> Answer:
         reply = self._once(method, path, raw, headers or {}, int(time.time()))
         if reply.status_code == 401 and _slug(reply) == StaleProof.slug:
             reply = self._once(method, path, raw, headers or {}, _date(reply))
@@ -151,4 +202,8 @@ def _error(reply: httpx2.Response) -> Exception:
         found if isinstance(found := members.get(name), str) else ""
         for name in ("detail", "statement")
     )
-    return from_problem(_slug(reply), detail, statement)
+    error = from_problem(_slug(reply), detail, statement)
+    if isinstance(error, TooMany):
+        told = reply.headers.get("retry-after", "")
+        error.wait = int(told) if told.isdecimal() and len(told) < 6 else error.wait
+    return error

@@ -30,6 +30,7 @@ _NAMES = {
     BANK: "Demo Bank · 演示银行",
     CITY: "Demo City low-carbon programme · 演示市低碳计划",
 }
+_REDIRECTS = {BANK: ("https://bank.demo/back",), CITY: ("https://city.demo/back",)}
 _ROLES = {
     AUDITOR: ("auditor",),
     SOURCES[0]: ("source",),
@@ -122,6 +123,8 @@ def _party(actor: Actor, edition: Edition) -> Party:
         roles=_ROLES[actor.id],
         cadence="monthly" if actor.id in SOURCES else None,
         books_for=edition.books_for.get(actor.id),
+        redirects=_REDIRECTS.get(actor.id),
+        contact=f"privacy@{actor.id}" if actor.id in _REDIRECTS else None,
         sig=accredit.key_times(actor.key.public, edition.start),
         hpke=accredit.key_times(actor.opening.public, edition.start),
     )

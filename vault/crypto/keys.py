@@ -178,10 +178,7 @@ def write_code(secret: bytes) -> str:
     """Return 20 bytes as a recovery code: Crockford base32 in fours, one check symbol mod 37."""
     if len(secret) != ROOT_SIZE:
         raise BadShape(f"a recovery code holds {ROOT_SIZE} bytes, found {len(secret)}")
-    number = int.from_bytes(secret, "big")
-    symbols = "".join(_CROCKFORD[number >> shift & 31] for shift in range(155, -1, -5))
-    fours = [symbols[i : i + 4] for i in range(0, 32, 4)]
-    return "-".join([*fours, _CHECK[number % 37]])
+    return write_symbols(secret)
 
 
 def read_code(text: str) -> bytes:
@@ -190,18 +187,36 @@ def read_code(text: str) -> bytes:
     Raises:
         BadCode: wrong length, symbol or check symbol.
     """
+    return read_symbols(text, ROOT_SIZE)
+
+
+def write_symbols(raw: bytes) -> str:
+    """Return bytes (a multiple of 5) as Crockford base32 in fours, with one check symbol mod 37."""
+    number, count = int.from_bytes(raw, "big"), len(raw) * 8 // 5
+    symbols = "".join(_CROCKFORD[number >> 5 * i & 31] for i in reversed(range(count)))
+    fours = [symbols[i : i + 4] for i in range(0, count, 4)]
+    return "-".join([*fours, _CHECK[number % 37]])
+
+
+def read_symbols(text: str, size: int) -> bytes:
+    """Return the `size` bytes of a code; case, spaces and dashes do not matter.
+
+    Raises:
+        BadCode: wrong length, symbol or check symbol.
+    """
+    count = size * 8 // 5
     symbols = re.sub(r"[\s-]", "", text).upper()
     symbols = symbols.translate(str.maketrans("OIL", "011"))
-    if len(symbols) != 33:
-        raise BadCode(f"a recovery code has 33 symbols, found {len(symbols)}")
-    if any(symbol not in _CROCKFORD for symbol in symbols[:32]) or symbols[32] not in _CHECK:
-        raise BadCode("the recovery code holds a symbol that is never used in one")
+    if len(symbols) != count + 1:
+        raise BadCode(f"a code of this kind has {count + 1} symbols, found {len(symbols)}")
+    if any(symbol not in _CROCKFORD for symbol in symbols[:count]) or symbols[count] not in _CHECK:
+        raise BadCode("the code holds a symbol that is never used in one")
     number = 0
-    for symbol in symbols[:32]:
+    for symbol in symbols[:count]:
         number = number << 5 | _CROCKFORD.index(symbol)
-    if _CHECK.index(symbols[32]) != number % 37:
-        raise BadCode("the recovery code's last symbol does not fit: a symbol was mistyped")
-    return number.to_bytes(ROOT_SIZE, "big")
+    if _CHECK.index(symbols[count]) != number % 37:
+        raise BadCode("the code's last symbol does not fit: a symbol was mistyped")
+    return number.to_bytes(size, "big")
 
 
 def six_digits(code: bytes) -> str:
