@@ -15,7 +15,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from consent.commands import audit, books, directory, own, platform, source, vault
+from consent.commands import (
+    audit,
+    books,
+    directory,
+    own,
+    platform,
+    receipts,
+    sandbox,
+    source,
+    vault,
+)
 from consent.commands.compare import compare_export
 from consent.commands.consents import consents_app
 from consent.commands.holder import holder_app
@@ -34,12 +44,14 @@ vault.add_commands(app)
 audit.add_commands(app)
 books.add_commands(source.source_app)
 own.add_commands(holder_app)
+receipts.add_commands(app, holder_app)
 holder_app.add_typer(records_app)
 holder_app.add_typer(consents_app)
 app.add_typer(directory.directory_app, name="directory")
 app.add_typer(holder_app, name="holder")
 app.add_typer(source.source_app, name="source")
 app.add_typer(platform.platform_app, name="platform")
+app.command("sandbox")(spoken(sandbox.sandbox))
 methodology_app.command("compare")(compare_export)
 app.add_typer(methodology_app, name="methodology")
 

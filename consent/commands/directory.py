@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -33,6 +35,11 @@ Where = Annotated[Path, typer.Argument(metavar="DIR", help="The auditor's folder
 PartyArg = Annotated[str, typer.Argument(metavar="ID", help="The party's directory id.")]
 Sig = Annotated[str, typer.Option(help="Its Ed25519 public key.")]
 Hpke = Annotated[str, typer.Option(help="Its X25519 public key; a vault has none.")]
+Redirects = Annotated[
+    list[str] | None,
+    typer.Option("--redirect", help="Of a platform: where a person's browser may go back to."),
+]
+Contact = Annotated[str, typer.Option(help="Of a platform: whom people ask and complain to.")]
 DAY = 86400
 FOREVER = 2**53 - 1
 
@@ -81,10 +88,9 @@ def _party(
     roles: list[str],
     sig: tuple[KeyTime, ...],
     hpke: tuple[KeyTime, ...],
-    cadence: str | None = None,
-    books_for: list[str] | None = None,
+    more: Mapping[str, Json] = MappingProxyType({}),
 ) -> Party:
-    """Return an entry, strictly of its form; raises BadShape."""
+    """Return an entry, strictly of its form; raises BadShape. `more` is left out where empty."""
     members: dict[str, Json] = {
         "id": name,
         "org": org or name,
@@ -93,8 +99,7 @@ def _party(
         "sig": [key.plain() for key in sig],
         "hpke": [key.plain() for key in hpke],
     }
-    members |= {"cadence": cadence} if cadence else {}
-    members |= {"books_for": [*books_for]} if books_for else {}
+    members |= {name: found for name, found in more.items() if found}
     return Party.parse(compact_json(members))
 
 
@@ -112,6 +117,8 @@ def add(
     books_for: Annotated[
         list[str] | None, typer.Option(help="Of a source: whose acts it may book.")
     ] = None,
+    redirect: Redirects = None,
+    contact: Contact = "",
     json_out: JsonOut = False,
 ) -> None:
     """Put a party into the register; it is listed by the next publish.
@@ -127,9 +134,37 @@ def add(
         accredit.key_times(unb64u(sig, 32), now),
         accredit.key_times(unb64u(hpke, 32) if hpke else None, now),
     )
-    party = _party(name, org, title, role, *times, cadence or None, books_for)
+    more: dict[str, Json] = {
+        "cadence": cadence,
+        "books_for": [*(books_for or ())],
+        "redirects": [*(redirect or ())],
+        "contact": contact,
+    }
+    party = _party(name, org, title, role, *times, more)
     place.save(accredit.add_party(place.register, party))
     tell(json_out, {"added": name}, f"{name} will be listed by the next publish.")
+
+
+@directory_app.command()
+@spoken
+def amend(
+    folder: Where,
+    party: PartyArg,
+    redirect: Redirects = None,
+    contact: Contact = "",
+    title: Annotated[str, typer.Option("--name", help="Its name for people.")] = "",
+    json_out: JsonOut = False,
+) -> None:
+    """Change a party's words: all its redirects, its contact, its name; what is left out stays.
+
+    Example: carbonvault directory amend ./auditor bank.example
+    --redirect https://bank.example/back --contact privacy@bank.example
+    """
+    place = open_place(folder)
+    given: dict[str, Json] = {"redirects": [*(redirect or ())], "contact": contact, "name": title}
+    changes = {name: found for name, found in given.items() if found}
+    place.save(accredit.amend_party(place.register, party, changes))
+    tell(json_out, {"amended": party}, f"{party} is listed so by the next publish.")
 
 
 @directory_app.command()

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from consent.commands.party import Where, accepted, add_party_commands
-from consent.platform import Identity, Platform, write_total
+from consent.parties import platform_of
+from consent.platform import Platform, write_total
 from consent.terminal import REFUSED, JsonOut, bars, new_app, spoken, tell, write_json
 from vault.encoding import Json, strict_object
 from vault.errors import BadFile, BadShape, VaultError
@@ -23,11 +24,7 @@ GrantId = Annotated[str, typer.Argument(help="The grant's id, 32 hex digits.")]
 
 def opened(path: Path) -> Platform:
     """Return the SDK of a platform's folder."""
-    folder, directory = accepted(path, "platform")
-    signer = folder.signing(directory, "platform")
-    identity = Identity(folder.pins.id, signer, folder.opening())
-    wire = folder.wire(signer)
-    return Platform(identity, wire, folder.pins.policy, folder.now, directory)
+    return platform_of(*accepted(path, "platform"))
 
 
 def read_window(text: str) -> Window:

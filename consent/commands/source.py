@@ -6,7 +6,6 @@ books.db books.key                                    its books, encrypted under
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,20 +15,18 @@ import typer
 
 from consent.commands.acts import Tally, read_joining, read_parts
 from consent.commands.party import Where, accepted, add_party_commands
-from consent.place import read_key, write_key
+from consent.parties import source_of
 from consent.terminal import JsonOut, bars, new_app, read_word, spoken, tell, write_json
-from vault.crypto.keys import Secret, six_digits
-from vault.directory import release_fits
+from vault.crypto.keys import six_digits
 from vault.encoding import Json, unb64u
-from vault.errors import BadFile, BadPlace
+from vault.errors import BadFile
 from vault.importers.catalogue import FORMATS, read_export
 from vault.importers.entry import Setting
 from vault.importers.opening import open_export
 from vault.messages import parse_hex
-from vault.methodology.release import load_release
 from vault.months import Month, parse_month, zone_of
 from vault.outbox import Outbox
-from vault.source import NONCE_LIFE, Identity, Source
+from vault.source import NONCE_LIFE, Source
 
 source_app = new_app("Commands of a source.")
 add_party_commands(source_app, "source")
@@ -40,23 +37,8 @@ STATES = ("answered", "attached", "ending", "stopped")
 @contextmanager
 def opened(path: Path, month: Month | None = None) -> Iterator[tuple[Source, Outbox]]:
     """Open a source's folder: its SDK, standing on the release of `month` (else of now)."""
-    folder, directory = accepted(path, "source")
-    entry = directory.release_for(month or directory.month_at(folder.now()))
-    release = load_release(entry.id)
-    release_fits(entry, release.file)
-    key = path / "books.key"
-    if not key.exists():
-        if (path / "books.db").exists():
-            raise BadPlace(f"{key} is missing, and without it the books do not open")
-        write_key(key, os.urandom(32))
-    signer = folder.signing(directory, "source")
-    identity = Identity(folder.pins.id, signer, folder.opening())
-    books = Outbox(path / "books.db", Secret(read_key(key)))
-    try:
-        wire = folder.wire(signer)
-        yield Source(identity, books, wire, directory, release, folder.now, os.urandom), books
-    finally:
-        books.close()
+    with source_of(*accepted(path, "source"), month) as opened_source:
+        yield opened_source
 
 
 @source_app.command()
