@@ -1,4 +1,4 @@
-"""One real text of every kind of message, from a town that is the same in every run.
+"""One real text of every kind and form of message, from a town that is the same in every run.
 
 ./run python -m tests.jws_texts        writes tests/vectors/jws.json anew
 """
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from consent.demo.cast import BANK, CITY, VAULT
 from consent.messages import (
     Bind,
+    ConsentRequest,
     Erased,
     Grant,
     Pause,
@@ -28,7 +29,7 @@ from consent.messages import (
     Token,
 )
 from tests.rfc9180 import sender
-from tests.town import Town, audit_texts, reject_letter, send
+from tests.town import Text, Town, audit_texts, reject_letter, send
 from tests.world import APR, JAN, WEST
 from vault import batches
 from vault.crypto import seal
@@ -61,6 +62,7 @@ KINDS: dict[str, type[Message]] = {
         Batch,
         Close,
         Reject,
+        ConsentRequest,
         Grant,
         Token,
         Revoke,
@@ -124,6 +126,10 @@ def town_of_all_kinds() -> Iterator[Town]:
             city.total(town.granted.grant, (JAN,))
         except Paused:
             town.ann.holder.resume(town.granted)
+        asked = town.ann.holder.open_request(town.asked.code)
+        town.ann.holder.accept_request(asked, (2,), "en")
+        unwanted = town.ann.holder.open_request(town.unwanted.request_uri)
+        town.ann.holder.decline_request(unwanted)
         town.ann.holder.stop(town.granted)
         assert send(town, reject_letter(town)).status_code == 200
         town.cid.holder.unlink(town.cid.links[WEST])
@@ -135,15 +141,34 @@ def town_of_all_kinds() -> Iterator[Town]:
 def texts_of(town: Town) -> dict[str, Signed]:
     """Return the first text of every kind, in the order of KINDS."""
     (batch, *_) = town.database.read(lambda tx: batches.batches_of(tx, town.anns, 0, 1))
-    texts = [*audit_texts(town), batch.text, batch.receipt]
+    asked = town.ann.holder.open_request(town.asked.code)
+    (request,) = town.database.read(
+        lambda tx: tx.all(Text, "SELECT text FROM requests WHERE hash = ?", asked.hash)
+    )
+    texts = [*audit_texts(town), batch.text, batch.receipt, request.found]
     found: dict[str, str] = {}
     for text in texts:
         envelope = read_envelope(text, *KINDS)
         found.setdefault(envelope.typ, text)
         if envelope.typ == Attach.typ:
             found.setdefault(Link.typ, Attach.opened(envelope).receipt)
+    return {typ: signed(town, typ, found[typ]) for typ in KINDS}
+
+
+def signed(town: Town, typ: str, text: str) -> Signed:
+    """Return a text with the key that its header names."""
     keys = {thumbprint(key.public): key for key in all_keys(town)}
-    return {typ: Signed(found[typ], keys[read_envelope(found[typ], typ).kid]) for typ in KINDS}
+    return Signed(text, keys[read_envelope(text, typ).kid])
+
+
+def second_forms(town: Town) -> list[tuple[str, Signed]]:
+    """Return the texts of kinds that have two forms: the refusal of a request, a grant to one."""
+    found = []
+    for typ, kind in ((Refusal.typ, Refusal), (Grant.typ, Grant)):
+        texts = [t for t in audit_texts(town) if read_envelope(t, *KINDS).typ == typ]
+        text = next(t for t in texts if kind.opened(read_envelope(t, typ)).request)
+        found.append((typ, signed(town, typ, text)))
+    return found
 
 
 def all_keys(town: Town) -> list[SigningKey]:
@@ -163,7 +188,7 @@ def vectors() -> list[Vector]:
                 hash=text_hash(text).hex(),
                 text=text,
             )
-            for typ, (text, key) in texts_of(town).items()
+            for typ, (text, key) in [*texts_of(town).items(), *second_forms(town)]
         ]
 
 

@@ -196,6 +196,16 @@ def unknown_grants(f: Forger) -> Mutants:
         yield f.insert(place, text, "refusal")
 
 
+def decided_twice(f: Forger) -> Mutants:
+    decided = [body_of(f.text(i)) for typ in ("grant", "refusal") for i in f.find(typ)]
+    for request in (str(body["request"]) for body in decided if "request" in body):
+        for reason in ("declined", "expired"):
+            no_again = Refusal(iat=1, request=bytes.fromhex(request), reason=reason)
+            yield f.insert(f.end, no_again.signed(f.vault), "refusal", f"{reason} once more")
+        yes = food(f).model_copy(update={"request": bytes.fromhex(request)})
+        yield f.insert(f.end, f.by_eve(yes), "grant", "allowed once more")
+
+
 _NO_GRANT = 'raise BadShape("no such grant stands before")'
 
 
@@ -265,14 +275,22 @@ GRANT_RULES = [
         "mode",
         "no cohort and no exclusive grants, as long as they are not offered",
         "not offered",
-        (no(TEMPLATES, 'grant.mode != "total" or grant.exclusive'),),
+        (
+            no(TEMPLATES, 'terms.mode != "total" or terms.exclusive'),
+            Change(TEMPLATES, '"mode": terms.mode == template.mode', '"mode": True'),
+            Change(
+                TEMPLATES,
+                '"exclusive": terms.exclusive == template.exclusive',
+                '"exclusive": True',
+            ),
+        ),
         other_modes,
     ),
     Rule(
         "platform's organisation",
         "a grant names its platform's organisation",
         "is not of the organisation",
-        (no(TEMPLATES, "party.org != grant.org"),),
+        (no(TEMPLATES, "directory.org_of(grant.platform) != grant.org"),),
         other_organisations,
     ),
     *(
@@ -285,20 +303,20 @@ GRANT_RULES = [
         )
         for member, bound, mutants in (
             ("platform", "bool(set(party.roles) & set(template.who))", other_platforms),
-            ("purposes", "set(grant.purposes) <= set(template.purposes)", other_purposes),
-            ("categories", "_fits(template.categories, grant.categories)", other_categories),
-            ("step", "grant.step == template.step", other_steps),
-            ("first", "grant.first >= add_months(month, -template.back)", too_far_back),
-            ("last", "grant.last <= add_months(month, template.ahead)", too_far_ahead),
+            ("purposes", "set(terms.purposes) <= set(template.purposes)", other_purposes),
+            ("categories", "_fits(template.categories, terms.categories)", other_categories),
+            ("step", "terms.step == template.step", other_steps),
+            ("first", "terms.first >= add_months(month, -template.back)", too_far_back),
+            ("last", "terms.last <= add_months(month, template.ahead)", too_far_ahead),
             (
                 "until",
-                "grant.until <= latest_until(grant.last, directory.listing.zone)",
+                "terms.until <= latest_until(terms.last, directory.listing.zone)",
                 too_long,
             ),
-            ("show_sources", "template.show_sources or not grant.show_sources", sources_shown),
+            ("show_sources", "template.show_sources or not terms.show_sources", sources_shown),
             (
                 "data_life_days",
-                "grant.data_life_days <= template.data_life_days",
+                "terms.data_life_days <= template.data_life_days",
                 kept_too_long,
             ),
         )
@@ -351,5 +369,12 @@ GRANT_RULES = [
         "no such grant",
         (Change(REPLAY, _NO_GRANT, "return next(iter(self._grants.values()))"),),
         unknown_grants,
+    ),
+    Rule(
+        "request decided once",
+        "a request is granted, declined or over once",
+        "was decided before",
+        (no(REPLAY, "request in self._decided"),),
+        decided_twice,
     ),
 ]

@@ -14,6 +14,7 @@ import pytest
 from consent.demo.cast import AUDITOR, BANK, CITY, VAULT, compose
 from consent.messages import Grant
 from consent.policy import Policy
+from tests.town import wanted
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, Seeded, World, terms
 from vault import journal
 from vault.crypto.keys import SigningKey
@@ -151,14 +152,26 @@ def tell() -> Told:
 
 
 def _january(world: Tale, people: dict[str, Person]) -> None:
+    _decide(world, people["ann"], people["bob"])
     for person in people.values():
-        world.allow(person, CITY, last=MAY)
+        if person.name != "ann":
+            world.allow(person, CITY, last=MAY)
         for source in person.links:
             world.ride(person, source, 5_000, 7_000)
     for name in ("ann", "eve"):
         world.allow(people[name], BANK, first=JAN, last=JUN)
     _send(world)
     world.spoil(people["bob"], WEST)
+
+
+def _decide(world: Tale, ann: Person, bob: Person) -> None:
+    """Let the city ask three times: Ann allows it, Bob says no, and nobody answers the third."""
+    city = world.platform(CITY)
+    yes, no, _ = (city.ask(wanted(CITY, first=JAN, optional=()), world.random) for _ in range(3))
+    decided = ann.holder.accept_request(ann.holder.open_request(yes.code), (), "en")
+    assert decided.grant
+    ann.holder.mint(decided.grant)
+    bob.holder.decline_request(bob.holder.open_request(no.code))
 
 
 def _february(world: Tale, people: dict[str, Person]) -> None:

@@ -32,6 +32,7 @@ from consent.demo.cast import AUDITOR, BANK, CITY
 from consent.messages import Grant
 from consent.records import open_link
 from tests.attacks import forge_close
+from tests.town import wanted
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World, terms
 from vault.compose import Booking
 from vault.crypto.keys import account_key, stream_key
@@ -263,6 +264,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         ann.holder.stop(grants[1])
         with pytest.raises(Revoked):
             world.platform(CITY).total(grants[1].grant, (JAN,))
+        ask_and_delete(world, ann, grants[1])
         ann.holder.refresh()
         end(world, ann, grants[0], others)
         world.auditor().audit()
@@ -352,6 +354,18 @@ def book(world: World, ann: Person) -> Canaries:
         assert world.sources[EAST].book(ann.name, [booking])[0].outcome == "booked"
     world.sources[EAST].send_batches()
     return canaries
+
+
+def ask_and_delete(world: World, ann: Person, stopped: Grant) -> None:
+    """Let the city ask twice, for a yes and a no, and delete what it has of a stopped grant."""
+    city = world.platform(CITY)
+    yes, no = (city.ask(wanted(CITY, first=APR), world.random) for _ in range(2))
+    asked = ann.holder.open_request(yes.code)
+    ann.holder.accept_request(asked, (2,), "zh-CN")
+    ann.holder.decline_request(ann.holder.open_request(no.request_uri))
+    ann.holder.ask_deletion(stopped)
+    city.delete(stopped.grant)
+    assert list(city.events())
 
 
 def close_by_hand(world: World, ann: Person) -> list[int]:

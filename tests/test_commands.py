@@ -316,6 +316,33 @@ def test_an_organisation_never_changes(town: Town) -> None:
     assert "changed its organisation" in town.refused("directory", "publish", town["auditor"])
 
 
+def test_a_platform_is_listed_with_its_redirects_and_whom_to_ask(town: Town) -> None:
+    def listed() -> dict[str, Json]:
+        town.publish()
+        shown = town.do("directory", "show", town["auditor"])
+        parties = objects_of(cast("dict[str, Json]", shown["register"]), "parties")
+        (found,) = [party for party in parties if party["id"] == name]
+        return found
+
+    name, back = "bank.example", "https://bank.example/back"
+    keys = town.do("platform", "init", town["bank"], "--id", name, *town.pins)
+    town.do(
+        "directory", "add", town["auditor"], "--id", name, "--role", "platform", "--role", "bank",
+        f"--sig={keys['sig']}", f"--hpke={keys['hpke']}",
+        "--redirect", back, "--redirect", f"{back}/2", "--contact", "privacy@bank.example",
+    )  # fmt: skip
+    first = listed()
+    assert (first["redirects"], first["contact"]) == ([back, f"{back}/2"], "privacy@bank.example")
+    amend = ["directory", "amend", town["auditor"], name]
+    town.do(*amend, "--redirect", f"{back}/3")
+    later = listed()
+    assert later == {**first, "redirects": [f"{back}/3"]}
+    town.do(*amend, "--contact", "+86 10 1234", "--name", "Bank 银行")
+    assert listed() == {**later, "contact": "+86 10 1234", "name": "Bank 银行"}
+    assert "redirects" in town.refused(*amend, "--redirect", "http://bank.example/back")
+    assert "no party" in town.refused("directory", "amend", town["auditor"], "x.example")
+
+
 def test_the_log_is_exported_as_it_is_served(town: Town) -> None:
     town.join()
     out = town["out"]

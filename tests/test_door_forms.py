@@ -157,7 +157,7 @@ def test_a_header_is_taken_in_its_only_bytes(town: Town, door: Door) -> None:
 
 # Members, each wrong in one way
 
-OPTIONAL = {"cadence"}
+OPTIONAL = {"cadence", "redirects", "contact", "redirect_uri", "replaces", "optional"}
 SCALARS = ["null", "1.5", "1.0", "1e3", "NaN", "Infinity", "[]", "{}"]
 BY_SHAPE = {
     bool: [*SCALARS, "0", "1", '"true"'],

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message as Event
 
+from consent import health, openapi
 from consent import http as consent_http
 from consent.app import wall_clock
 from consent.demo.cast import AUDITOR, BANK, CITY, VAULT
@@ -42,9 +43,11 @@ from tests.town import (
     each_post,
     each_proved,
     grant_letter,
+    handle_of,
     jws,
     letter,
     link_text,
+    page_of,
     path_of,
     post,
     posted,
@@ -98,7 +101,8 @@ def own_routes(routes: list[BaseRoute]) -> set[tuple[str, str]]:
 
 
 def test_every_route_of_the_app_is_in_the_table(town: Town) -> None:
-    included = [vault_http.router.routes, consent_http.router.routes]
+    routers = (vault_http.router, consent_http.router, health.router, openapi.router)
+    included = [router.routes for router in routers]
     found = own_routes(town.app.routes).union(*map(own_routes, included))
     assert found == {(door.method, door.path) for door in DOORS}
     others = [route for route in town.app.routes if not isinstance(route, Route | APIRoute)]
@@ -248,8 +252,11 @@ def test_a_door_of_one_role_is_closed_to_the_others(town: Town, name: str) -> No
         if door.by not in same_role or name == door.by or door.takes == "cv1-directory":
             continue
         body = letter(town, door).body() if door.takes else b""
-        wanted = NotFound if name in same_role[door.by] else UnknownKey
-        check_refused(town, partial(post, town, door, body, name), wanted)
+        wanted = door.peer if name in same_role[door.by] else UnknownKey
+        if wanted is None:
+            assert [] in post(town, door, body, name).json().values()
+        else:
+            check_refused(town, partial(post, town, door, body, name), wanted)
 
 
 @pytest.mark.parametrize(
@@ -473,7 +480,7 @@ ODD_IDS = [
     "x" * 3000,
     "' OR 1=1 --",
 ]
-NAMED = [door for door in DOORS if re.search(r"\{(wrap|link|grant)\}", door.path)]
+NAMED = [door for door in DOORS if re.search(r"\{(wrap|link|grant|handle)\}", door.path)]
 
 
 def named(door: Door, name: str) -> str:
@@ -488,14 +495,14 @@ def test_an_id_of_another_form_unknown_or_not_yours_is_one_and_the_same_404(
     body = letter(town, door).body() if door.takes else b""
     # For a source, a link of the other one; for a holder, a link of another one.
     other = town.ann.links[WEST] if door.by == EAST else town.bob.links[EAST]
-    not_yours = {"link": other, "grant": OTHER_ID, "wrap": OTHER_ID}
+    not_yours = {"link": other, "grant": OTHER_ID, "wrap": OTHER_ID, "handle": OTHER_ID[:10]}
     kind = re.search(r"\{(\w+)\}", door.path)
     assert kind
     names = [*ODD_IDS, OTHER_ID.hex(), not_yours[kind[1]].hex()]
     if door.method == "PUT":
         names = ODD_IDS
-    if door.method == "DELETE":
-        names.remove("..")  # the client itself takes that for another path
+    if door.method != "GET" and door.path.endswith("}"):
+        names = [name for name in names if name != ".."]  # the client takes it for another path
     before, found = rows(town.database), set()
     for name in names:
         reply = town.knock(door.method, named(door, name), body, key)
@@ -507,13 +514,19 @@ def test_an_id_of_another_form_unknown_or_not_yours_is_one_and_the_same_404(
 
 def test_somebody_elses_is_the_same_404_as_nobodys(town: Town) -> None:
     ann, grant = town.key("ann"), town.granted.grant.hex()
-    bobs = town.bob.links[EAST].hex()
+    bobs, asked = town.bob.links[EAST].hex(), handle_of(town.asked)
     ask = ask_letter(town)
     replies = [
         town.knock("GET", f"/v1/links/{town.anns.hex()}", key=town.key(WEST)),
         town.knock("GET", f"/v1/holder/links/{bobs}/batches", key=ann),
         town.knock("GET", f"/v1/holder/links/{bobs}/closes", key=ann),
         town.knock("GET", f"/v1/grants/{grant}", key=town.key(BANK)),
+        town.knock("POST", f"/v1/grants/{grant}/deleted", key=town.key(BANK)),
+        town.knock("POST", f"/v1/holder/grants/{grant}/deletion", key=town.key("bob")),
+        town.knock("GET", f"/v1/requests/{asked}", key=town.key(BANK)),
+        town.knock("POST", f"/v1/holder/requests/{asked}", key=town.key("bob")),
+        town.knock("POST", f"/v1/holder/requests/{asked}/decline", key=town.key("bob")),
+        town.knock("GET", town.asked.url.removeprefix(URL).replace(CITY, BANK)),
         town.knock("DELETE", f"/v1/holder/wraps/{WRAP.hex()}", key=town.key("bob")),
         town.knock("POST", f"/v1/links/{town.cid.links[EAST].hex()}/unlink", key=town.key(WEST)),
         *(
@@ -544,15 +557,34 @@ def test_somebody_elses_is_the_same_404_as_nobodys(town: Town) -> None:
     ["-1", "9007199254740992", "9223372036854775808", "1" + "0" * 400, "x", "1.5", "", "0x1", "١a"],
 )
 def test_a_page_number_of_another_form_is_refused(town: Town, door: Door, first: str) -> None:
-    path = f"{path_of(town, door)}?first={first}"
+    path = page_of(town, door, first)
     check_refused(town, lambda: town.knock("GET", path, key=town.key(door.by)), BadShape)
 
 
 @pytest.mark.parametrize("door", PAGED, ids=str)
 def test_a_page_beyond_the_end_is_empty(town: Town, door: Door) -> None:
-    path = f"{path_of(town, door)}?first={2**53 - 1}"
+    path = page_of(town, door, str(2**53 - 1))
     found = town.knock("GET", path, key=town.key(door.by)).json()
     assert [] in found.values()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "client_id=city.demo",
+        "request_uri=urn:carbonvault:request:00",
+        "clientid=city.demo&requesturi=x",
+    ],
+)
+def test_handing_over_wants_a_client_and_a_request(town: Town, query: str) -> None:
+    check_refused(town, lambda: town.knock("GET", f"/authorize?{query}"), BadShape)
+
+
+@pytest.mark.parametrize("uri", ["", "x", "urn:carbonvault:request:", "https://evil.test/r", "%00"])
+def test_a_request_uri_that_nobody_was_given_is_the_404_of_all(town: Town, uri: str) -> None:
+    path = f"/authorize?client_id={CITY}&request_uri={uri}"
+    check_refused(town, lambda: town.knock("GET", path), NotFound)
 
 
 @pytest.mark.parametrize(
@@ -572,6 +604,12 @@ ELSEWHERE = [
     ("GET", "//v1/time"),
     ("GET", "/V1/time"),
     ("GET", "/v1/holder"),
+    ("GET", "/v1/requests"),
+    ("GET", "/v1/requests/"),
+    ("GET", "/authorize/"),
+    ("POST", "/authorize"),
+    ("POST", "/metrics"),
+    ("GET", "/healthz/"),
     ("GET", "/v1/holder/links/"),
     ("GET", "/log"),
     ("GET", "/log/"),

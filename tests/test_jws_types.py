@@ -207,8 +207,11 @@ def test_no_kind_is_an_ask(town: Town, texts: dict[str, Signed], typ: str) -> No
 # The vectors that other implementations read
 
 
-def test_the_vectors_hold_one_text_of_every_kind() -> None:
-    assert [vector["typ"] for vector in stored()] == list(KINDS)
+def test_the_vectors_hold_one_text_of_every_kind_and_the_second_forms_of_two() -> None:
+    assert [vector["typ"] for vector in stored()] == [*KINDS, "cv1-refusal", "cv1-grant"]
+    first, second = (v["text"] for v in stored() if v["typ"] == "cv1-refusal")
+    assert members(first) == ["iat", "grant", "window", "reason"]
+    assert members(second) == ["iat", "request", "reason"]
 
 
 @each_vector

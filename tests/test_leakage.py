@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import pytest
@@ -20,9 +21,11 @@ from consent import erasure
 from consent.app import schemas
 from consent.demo.cast import BANK, CITY
 from consent.holder import LinkStart
+from consent.messages import Grant
 from tests import leakage
 from tests.leakage import COLUMNS, MAY_DIFFER, Answer, Entry, Leak, Watched, compare
 from tests.test_kill import Town
+from tests.town import wanted
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World
 from vault import calls
 from vault import http as vault_http
@@ -114,7 +117,7 @@ def live(world: Spied) -> None:
     ann, ben = world.person("ann", EAST, WEST), world.person("ben", EAST)
     cat, dan = world.person("cat", EAST), world.person("dan", EAST)
     ann.holder.add_code()
-    bank, city = world.allow(ann, BANK), world.allow(ann, CITY)
+    bank, city = world.allow(ann, BANK), _answer(world, ann, ben)
     for month in (JAN, FEB):
         for person, source in ((ann, EAST), (ann, WEST), (ann, EAST), (ben, EAST), (cat, EAST)):
             world.act(person, source)
@@ -132,6 +135,9 @@ def live(world: Spied) -> None:
     ann.holder.refresh()
     ann.holder.mint(bank)
     world.platform(BANK).total(bank.grant, (JAN, FEB, MAR))
+    ann.holder.ask_deletion(bank)
+    ann.holder.ask_deletion(city)
+    world.platform(CITY).delete(city.grant)
     ann.holder.stop(city)
     with pytest.raises(Revoked):
         world.platform(CITY).total(city.grant, (JAN,))
@@ -140,6 +146,22 @@ def live(world: Spied) -> None:
     cat.holder.erase()
     _look(world, ann)
     _begin_to_erase(world, dan)
+
+
+def _answer(world: Spied, ann: Person, ben: Person) -> Grant:
+    """Let the city ask three times: one person allows it, one says no, and one does not answer."""
+    city = world.platform(CITY)
+    asked, refused, left = (
+        city.ask(wanted(CITY, first=JAN, optional=()), world.random) for _ in range(3)
+    )
+    ann.holder.figures(ann.holder.open_request(asked.code).terms(()), ann.holder.open_links())
+    decided = ann.holder.accept_request(ann.holder.open_request(asked.code), (), "en")
+    ben.holder.decline_request(ben.holder.open_request(refused.request_uri))
+    world.client.get(left.url)
+    assert decided.grant
+    ann.holder.mint(decided.grant)
+    assert city.finish(asked, dict(parse_qsl(urlsplit(decided.redirect or "").query)))
+    return decided.grant
 
 
 def _refuse(world: Spied, ben: Person) -> None:
@@ -160,10 +182,11 @@ def _look(world: Spied, ann: Person) -> None:
     ann.holder.refresh()
     ann.holder.open_links()
     wire = world.wire(account_key(ann.root))
-    for path in ("wraps", "state", "links", "grants", "tokens", "entries", "releases"):
+    for path in ("wraps", "state", "links", "grants", "requests", "tokens", "entries", "releases"):
         wire.get(f"/v1/holder/{path}")
-    for path in ("/v1/time", "/v1/directory", "/v1/templates"):
+    for path in ("/v1/time", "/v1/directory", "/v1/templates", "/v1/methodology", "/readyz"):
         world.wire().get(path)
+    assert len(list(world.platform(CITY).events())) >= 3
     with pytest.raises(NotFound):
         wire.get(f"/v1/holder/links/{'00' * 16}/closes")
     assert world.auditor().audit().findings == []

@@ -12,10 +12,12 @@ import httpx2
 import pytest
 
 from consent.app import wall_clock
+from consent.asking import Pushed, Wanted, compose_request
 from consent.demo.cast import AUDITOR, BANK, CITY, VAULT, compose
 from consent.grants import holder_grant
 from consent.messages import (
     Bind,
+    ConsentRequest,
     Grant,
     LinkMonths,
     NoticeRef,
@@ -33,7 +35,7 @@ from vault.crypto.commit import H, Scalar
 from vault.crypto.keys import SigningKey, account_key, consent_key
 from vault.crypto.meter import Cell
 from vault.crypto.seal import OVERHEAD, SMALLEST
-from vault.encoding import Json, b64u, compact_json, sign_jws, thumbprint
+from vault.encoding import Json, b64u, compact_json, read_envelope, sign_jws, thumbprint
 from vault.errors import (
     Absent,
     BadShape,
@@ -77,8 +79,10 @@ class Town(World):
     """A world with something behind every door, on 2 March 2026: February is not closed yet.
 
     Ann has links to both sources, a wrap, a state and two grants to the city: January to March
-    with its tokens, April and May without. Bob has a link to one source. Cid's two links are there
-    to be ended. Dan is there to be erased: with a link, a wrap, a state, a grant and its tokens.
+    with its tokens, April and May without. Of the first she asked the city to delete what it has;
+    two requests of the city are hers, one of them there to be declined. Bob has a link to one
+    source. Cid's two links are there to be ended. Dan is there to be erased: with a link, a wrap, a
+    state, a grant and its tokens.
     """
 
     def __enter__(self) -> Self:
@@ -96,7 +100,15 @@ class Town(World):
         for source in self.sources.values():
             source.send_batches()
         self.move(MAR)
+        self.ann.holder.ask_deletion(self.granted)
+        self.asked, self.unwanted = self.ask_consent(), self.ask_consent()
+        for pushed in (self.asked, self.unwanted):
+            self.ann.holder.open_request(pushed.code)
         return self
+
+    def ask_consent(self, name: str = CITY) -> Pushed:
+        """Let a platform push a request for March to May."""
+        return self.platform(name).ask(wanted(name), self.random)
 
     def move(self, month: Month, day: int = 2, hour: int = 9) -> None:
         """Move the clock, and let the vault see it: it writes down what has become absent."""
@@ -150,6 +162,7 @@ class Door:
 
     `stranger` is what a right proof by a key that stands nowhere gets: None for a good answer.
     `letter` names what it takes where another door takes the same kind from somebody else.
+    `peer` is what another party of the same role gets: None for an empty list.
     """
 
     method: str
@@ -158,6 +171,7 @@ class Door:
     takes: str = ""
     stranger: Kind | None = None
     letter: str = ""
+    peer: Kind | None = NotFound
 
     @property
     def name(self) -> str:
@@ -173,12 +187,20 @@ class Door:
 
 SOURCE_UNLINK = "cv1-unlink of a source"
 STATUS = "/v1/holder/grants/{grant}/status"
+DECLINE = "/v1/holder/requests/{handle}/decline"
 DOORS = [
     Door("GET", "/v1/time"),
     Door("GET", "/v1/directory"),
     Door("GET", "/v1/wraps/{wrap}"),
     Door("GET", "/v1/templates"),
+    Door("GET", "/v1/methodology"),
+    Door("GET", "/v1/methodology/{release}"),
+    Door("GET", "/v1/methodology/{release}/{behaviour}"),
+    Door("GET", "/authorize"),
     Door("GET", "/openapi.json"),
+    Door("GET", "/healthz"),
+    Door("GET", "/readyz"),
+    Door("GET", "/metrics"),
     Door("GET", "/log/checkpoint"),
     Door("GET", "/log/{path:path}"),
     # Anyone may carry the auditor's directory: its signature counts, not who brings it.
@@ -202,6 +224,10 @@ DOORS = [
     Door("POST", STATUS, "ann", "cv1-pause", NotFound),
     Door("POST", STATUS, "ann", "cv1-resume", NotFound),
     Door("POST", STATUS, "ann", "cv1-revoke", NotFound),
+    Door("POST", "/v1/holder/grants/{grant}/deletion", "ann", stranger=NotFound),
+    Door("GET", "/v1/holder/requests", "ann"),
+    Door("POST", "/v1/holder/requests/{handle}", "ann", stranger=NotFound),
+    Door("POST", DECLINE, "ann", stranger=NotFound),
     Door("POST", "/v1/holder/tokens", "ann", "cv1-token", NotFound),
     Door("GET", "/v1/holder/tokens", "ann"),
     Door("GET", "/v1/holder/entries", "ann"),
@@ -211,13 +237,17 @@ DOORS = [
     Door("POST", "/v1/batches", EAST, "cv1-batch", UnknownKey),
     Door("POST", "/v1/closes", EAST, "cv1-close", UnknownKey),
     Door("POST", "/v1/releases", CITY, "ask", UnknownKey),
+    Door("POST", "/v1/requests", CITY, "cv1-request", UnknownKey, peer=UnknownKey),
+    Door("GET", "/v1/requests/{handle}", CITY, stranger=UnknownKey),
     Door("GET", "/v1/grants/{grant}", CITY, stranger=UnknownKey),
+    Door("POST", "/v1/grants/{grant}/deleted", CITY, stranger=UnknownKey),
+    Door("GET", "/v1/events", CITY, stranger=UnknownKey, peer=None),
     Door("GET", "/v1/audit/entries", AUDITOR, stranger=UnknownKey),
 ]
 PROVED = [door for door in DOORS if door.by]
 POSTS = [door for door in DOORS if door.takes]
 JWS = [door for door in POSTS if door.takes != "ask"]
-PAGED = [door for door in DOORS if door.path.endswith(("batches", "audit/entries"))]
+PAGED = [door for door in DOORS if door.path.endswith(("batches", "audit/entries", "events"))]
 PAGED = [door for door in PAGED if door.method == "GET"]
 BY_NAME = {door.name: door for door in POSTS}
 each_proved = pytest.mark.parametrize("door", PROVED, ids=str)
@@ -237,17 +267,33 @@ def link_of(town: Town, door: Door) -> bytes:
     return town.cid.links[EAST] if door.name == SOURCE_UNLINK else town.anns
 
 
+def page_of(town: Town, door: Door, first: str) -> str:
+    """Return the path of a page that begins at `first`, or after it."""
+    name = "after" if door.path.endswith("events") else "first"
+    return f"{path_of(town, door)}?{name}={first}"
+
+
 def path_of(town: Town, door: Door) -> str:
+    if door.path == "/authorize":
+        return town.asked.url.removeprefix(URL)
     names = {
         "{wrap}": WRAP.hex(),
         "{link}": link_of(town, door).hex(),
         "{grant}": town.granted.grant.hex(),
+        "{handle}": handle_of(town.unwanted if door.path == DECLINE else town.asked),
+        "{release}": town.release.id,
+        "{behaviour}": "travel.bike",
         "{path:path}": "tile/0/000.p/1",
     }
     path = door.path
     for name, found in names.items():
         path = path.replace(name, found)
     return path
+
+
+def handle_of(pushed: Pushed) -> str:
+    """Return the name of a request in paths."""
+    return pushed.request_uri.rpartition(":")[2]
 
 
 # Messages that the doors would take
@@ -334,6 +380,28 @@ def grant_of(town: Town, wanted: Terms) -> Grant:
         org=CITY,
         notice=NoticeRef(sha256=notice_hash(text), locale="en"),
     )
+
+
+def wanted(name: str, **changed: object) -> Wanted:
+    """What a platform asks for: in its template, with every member that a request may have."""
+    template = {CITY: "CITY-REWARD", BANK: "CARD-POINTS"}[name]
+    found = Wanted.under(
+        template,
+        MAR,
+        MAY,
+        zh="用于发放奖励",
+        en="to give the reward",
+        required=(4,),
+        optional=(2,),
+        redirect_uri=f"https://{name}/back",
+    )
+    return replace(found, **changed)  # type: ignore[arg-type]
+
+
+def request_letter(town: Town) -> Letter:
+    asked, key = wanted(CITY, replaces=town.granted.grant), town.key(CITY)
+    text = compose_request(asked, CITY, key, "s" * 20, town.time)
+    return letter_of(ConsentRequest.opened(read_envelope(text, ConsentRequest.typ)), key)
 
 
 def token_letter(town: Town) -> Letter:
@@ -434,6 +502,7 @@ LETTERS: dict[str, Callable[[Town], Letter]] = {
     "cv1-account": account_letter,
     "cv1-attach": attach_letter,
     "cv1-bind": bind_letter,
+    "cv1-request": request_letter,
     "cv1-grant": grant_letter,
     "cv1-token": token_letter,
     "cv1-batch": batch_letter,

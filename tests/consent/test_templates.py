@@ -15,9 +15,10 @@ from consent.templates import (
 )
 from tests.consent.terms import ZONE, bank_terms, city_terms, grant
 from tests.listing import NOW, listing, party, signed, with_party
+from vault.directory import Directory
 from vault.encoding import Json
 from vault.errors import BadShape, BeyondTemplate, NotFound, NotOffered, UnknownKey
-from vault.months import Month, month_at
+from vault.months import Month, add_months, month_at, months_from
 
 DIRECTORY = signed(listing())
 BOTH = pytest.mark.parametrize("made", [bank_terms, city_terms])
@@ -94,10 +95,120 @@ def test_asking_for_less_is_taken() -> None:
     check(grant(city_terms(), categories=[6], until=NOW + 1, **less))
 
 
-@pytest.mark.parametrize("change", [{"mode": "cohort"}, {"exclusive": True}], ids=str)
-def test_cohort_and_exclusive_grants_are_not_offered(change: dict[str, Json]) -> None:
-    with pytest.raises(NotOffered):
-        check(grant(bank_terms(), **change))
+# All six, each at its bounds and one beyond
+
+
+TEMPLATES = load_templates()
+OFFERED = ("GREEN-LOAN-RATE", "CARD-POINTS", "CITY-REWARD", "EMPLOYER-CHALLENGE")
+NOT_OFFERED = ("CITY-STATS", "OFFSET-RETIRE")
+each_template = pytest.mark.parametrize("name", [*OFFERED, *NOT_OFFERED])
+
+
+def directory_for(role: str) -> Directory:
+    """The bank's entry with one role of a template instead of its own."""
+    return signed(
+        with_party(
+            listing(), party("bank.example").model_copy(update={"roles": (role, "platform")})
+        )
+    )
+
+
+def at_bounds(name: str, **changes: Json) -> Grant:
+    """A grant to the bank as wide as the template allows in 2026-01."""
+    bounds = TEMPLATES[name]
+    month = month_at(NOW, ZONE)
+    last = add_months(month, bounds.ahead)
+    first = add_months(month, -bounds.back)
+    while len(months_from(first, last)) % bounds.step:
+        last = add_months(last, -1)
+    members: dict[str, Json] = {
+        "template": name,
+        "purposes": [*sorted(bounds.purposes)],
+        "categories": [*(bounds.categories.exactly or range(1, 1 + (bounds.categories.most or 0)))],
+        "step": bounds.step,
+        "first": first,
+        "last": last,
+        "until": latest_until(last, ZONE),
+        "mode": bounds.mode,
+        "show_sources": bounds.show_sources,
+        "exclusive": bounds.exclusive,
+        "data_life_days": bounds.data_life_days,
+    }
+    return grant(bank_terms(), **{**members, **changes})
+
+
+@each_template
+def test_the_widest_grant_of_each_offered_template_is_taken(name: str) -> None:
+    for role in TEMPLATES[name].who:
+        if name in OFFERED:
+            check_grant(at_bounds(name), directory_for(role), NOW)
+        else:
+            with pytest.raises(NotOffered):
+                check_grant(at_bounds(name), directory_for(role), NOW)
+
+
+@each_template
+def test_who_a_template_does_not_name_may_not_ask_under_it(name: str) -> None:
+    roles = {role for template in TEMPLATES.values() for role in template.who}
+    for role in sorted(roles - set(TEMPLATES[name].who)):
+        with pytest.raises(BeyondTemplate, match=r"^platform:"):
+            check_grant(at_bounds(name), directory_for(role), NOW)
+
+
+@each_template
+def test_each_bound_exceeded_by_one_names_the_member(name: str) -> None:
+    bounds, month = TEMPLATES[name], month_at(NOW, ZONE)
+    wide = at_bounds(name)
+    beyond: dict[str, dict[str, Json]] = {
+        "purposes": {"purposes": ["ServiceProvision"]},
+        "first": {
+            "first": add_months(month, -bounds.back - 1),
+            "last": add_months(month, -bounds.back - 2 + bounds.step),
+        },
+        "last": {
+            "first": add_months(month, bounds.ahead + 2 - bounds.step),
+            "last": add_months(month, bounds.ahead + 1),
+        },
+        "until": {"until": latest_until(wide.last, ZONE) + 1},
+        "mode": {"mode": "cohort" if bounds.mode == "total" else "total"},
+        "exclusive": {"exclusive": not bounds.exclusive},
+        "data_life_days": {"data_life_days": bounds.data_life_days + 1},
+    }
+    if not bounds.show_sources:
+        beyond["show_sources"] = {"show_sources": True}
+    most = bounds.categories.most or 0
+    beyond["categories"] = {"categories": [*range(1, most + 2)] if most else [1, 2]}
+    if most == 7:
+        del beyond["categories"]  # there are no more than seven
+    for member, changes in beyond.items():
+        asked = at_bounds(name, **changes)
+        # What nobody is offered is said first, whatever the template says.
+        offered = asked.mode == "total" and not asked.exclusive
+        kind, says = (BeyondTemplate, f"^{member}:") if offered else (NotOffered, "not offered")
+        if not offered and member not in ("mode", "exclusive"):
+            kind, says = BeyondTemplate, f"^{member}:"
+        with pytest.raises(kind, match=says):
+            check_grant(asked, directory_for(bounds.who[0]), NOW)
+
+
+def test_the_templates_are_those_of_the_product_page() -> None:
+    """product.md section 1: who, step, back, ahead, data life, mode, exclusive."""
+    found = {
+        name: (t.who, t.step, t.back, t.ahead, t.data_life_days, t.mode, t.exclusive)
+        for name, t in TEMPLATES.items()
+    }
+    assert found == {
+        "GREEN-LOAN-RATE": (["bank"], 3, 12, 12, 90, "total", False),
+        "CARD-POINTS": (["bank", "shop"], 1, 3, 12, 30, "total", False),
+        "CITY-REWARD": (["city"], 1, 12, 12, 180, "total", False),
+        "CITY-STATS": (["city", "researcher"], 1, 12, 12, 730, "cohort", False),
+        "EMPLOYER-CHALLENGE": (["employer"], 1, 3, 3, 30, "total", False),
+        "OFFSET-RETIRE": (["buyer", "registry"], 1, 12, 0, 1826, "total", True),
+    }
+    assert {name for name, t in TEMPLATES.items() if t.free_choice} == {
+        "GREEN-LOAN-RATE",
+        "EMPLOYER-CHALLENGE",
+    }
 
 
 def test_grant_that_replaces_another_is_within_its_template() -> None:
@@ -155,11 +266,11 @@ def test_template_with_other_members_does_not_load() -> None:
             read_templates(broken)
 
 
-def test_our_templates_are_the_two_offered() -> None:
-    found = load_templates()
-    assert set(found) == {"GREEN-LOAN-RATE", "CITY-REWARD"}
-    assert all(t.mode == "total" and not t.exclusive for t in found.values())
-    assert all(len(t.text[locale].purpose) > 3 for t in found.values() for locale in t.text)
+def test_every_template_says_what_for_and_what_one_gets() -> None:
+    for template in TEMPLATES.values():
+        assert all(
+            len(text.purpose) > 3 and len(text.benefit) > 3 for text in template.text.values()
+        )
 
 
 def test_until_is_two_months_after_the_last_month_ends() -> None:
