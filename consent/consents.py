@@ -218,7 +218,7 @@ class Consents(Side):
             raise NotMinted("all of it is absent, or it was released and stays as it was")
         return cells
 
-    def would_give(self, org: str, terms: Terms, window: Window) -> tuple[LinkMonths, ...]:
+    def _would_give(self, org: str, terms: Terms, window: Window) -> tuple[LinkMonths, ...]:
         """Return the cells that a token of these terms would be over, as they stand.
 
         Raises:

@@ -120,7 +120,7 @@ class Decisions(Consents):
 
     def _figure(self, org: str, terms: Terms, window: Window, links: list[OwnLink]) -> Figure:
         try:
-            cells = self.would_give(org, terms, window)
+            cells = self._would_give(org, terms, window)
         except NotMinted:
             return Figure(window, None, 0)
         except AtomUsed:

@@ -432,6 +432,22 @@ def test_trips_that_last_no_second_by_their_times_still_take_their_time(world: W
     ]
 
 
+def test_times_that_are_exact_to_the_minute_make_no_overlap(world: World) -> None:
+    """A ride of 496 s that began at 00:01 and ended at 00:09 lets the next begin at 00:09."""
+    world.person("ann", EAST)
+    first = act(world, "R-1", km=2)
+    start = first.act.start
+    rides = [
+        replace(first, act=replace(first.act, activity={"m": 2_000, "s": 496}, end=start + 480)),
+        replace(
+            first,
+            receipt="R-2",
+            act=replace(first.act, start=start + 480, end=start + 900),
+        ),
+    ]
+    assert [said(each)[1:] for each in book(world, "ann", *rides)] == [(2 * MG, None)] * 2
+
+
 def test_one_booking_that_is_none_holds_up_no_other(world: World) -> None:
     world.person("ann", EAST)
     odd = act(world, "R-1", behaviour="travel.zz")

@@ -64,11 +64,13 @@ def allot(
 
 
 def end_of(start: int, end: int, seconds: int) -> int:
-    """Return when an act was over: its end, but never before it was measured to last.
+    """Return when an act was over: its end, or what it was measured to last where it has none.
 
-    Exports exist in which a trip ends in the second in which it starts.
+    Exports exist in which every trip ends in the second in which it starts. Where times are exact
+    to the minute only, the end stands: a trip that begins in that minute follows, it does not
+    overlap.
     """
-    return min(max(end, start + max(1, seconds)), start + LONGEST)
+    return min(end if end > start else start + max(1, seconds), start + LONGEST)
 
 
 def _turn(act: Weighed) -> tuple[int, int, str, str]:

@@ -175,7 +175,8 @@ def export(tmp_path: Path) -> Path:
 def test_the_command_prints_the_columns_and_writes_the_chart(export: Path, tmp_path: Path) -> None:
     words = ["methodology", "compare", export, "--format", "jsonl", "--to-date", "2026-01-05"]
     chart = tmp_path / "chart.svg"
-    said = run(*words, "--svg", chart)
+    with patch.dict(os.environ, {"COLUMNS": "200"}):
+        said = run(*words, "--svg", chart)
     assert said.code == 0
     for part in ("demo-1@CN", "2026-1@CN-HB-WH", "beijing-season-2022@CN-BJ", "6.25 ×", "1.00 ×"):
         assert part in said.out

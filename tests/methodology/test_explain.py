@@ -449,7 +449,8 @@ def test_list_and_show_tell_names_tiers_factors_and_why_nothing_counts() -> None
         {"region": "CN-HB-WH", "per_unit": "40 g/km"},
     ]
     assert rows["travel.walk"]["why_zero"] == "no-published-factor"
-    table = run("methodology", "list", "--release", "demo-1").out
+    with patch.dict(os.environ, {"COLUMNS": "200"}):
+        table = run("methodology", "list", "--release", "demo-1").out
     assert all(word in table for word in ("骑自行车", "Riding a bicycle", "48.7 g/km", "2026-1"))
     shown = run("methodology", "show", "travel.ev_charge").out
     assert all(word in shown for word in ("新能源车充电", "300 mg/Wh", "our proposal", "grade H"))
