@@ -123,7 +123,26 @@ class Factor(Shape):
         return first.region == second.region and (ends is None or second.valid_from < ends)
 
 
-class Linear(Shape):
+class Form(Shape):
+    """What every shape says of itself; one that says nothing reads no unit and no figure."""
+
+    @property
+    def raises(self) -> tuple[Unit, ...]:
+        """Units of which more gives more milligrams."""
+        return ()
+
+    @property
+    def lowers(self) -> tuple[Unit, ...]:
+        """Units of which more gives fewer milligrams."""
+        return ()
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The figures that a factor gives."""
+        return ()
+
+
+class Linear(Form):
     """The shape ``linear``: quantity × factor."""
 
     shape: Literal["linear"]
@@ -133,11 +152,6 @@ class Linear(Shape):
     def raises(self) -> tuple[Unit, ...]:
         """Units of which more gives more milligrams."""
         return (self.unit,)
-
-    @property
-    def lowers(self) -> tuple[Unit, ...]:
-        """Units of which more gives fewer milligrams."""
-        return ()
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -153,7 +167,7 @@ class Linear(Shape):
         return f"{self.unit} × mg_per_unit"
 
 
-class Difference(Shape):
+class Difference(Form):
     """The shape ``difference``: baseline emissions − project emissions (ER = BE − PE)."""
 
     shape: Literal["difference"]
@@ -186,7 +200,7 @@ class Difference(Shape):
         return f"max(0, {before} − {self.project} × project_mg_per_unit)"
 
 
-class EnergyDisplacement(Shape):
+class EnergyDisplacement(Form):
     """The shape ``energy_displacement``: the fuel that a charge replaces − the grid's emissions.
 
     Charged Wh × efficiency ÷ Wh per m = metres driven; × ml of fuel per m × mg per ml = what a
@@ -200,11 +214,6 @@ class EnergyDisplacement(Shape):
     def raises(self) -> tuple[Unit, ...]:
         """Units of which more gives more milligrams."""
         return (self.unit,)
-
-    @property
-    def lowers(self) -> tuple[Unit, ...]:
-        """Units of which more gives fewer milligrams."""
-        return ()
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -223,7 +232,7 @@ class EnergyDisplacement(Shape):
         return f"max(0, {self.unit} × ({fuel} − mg_per_wh))"
 
 
-class MeteredBaseline(Shape):
+class MeteredBaseline(Form):
     """The shape ``metered_baseline``: what so many persons use on average − what the meter says.
 
     The baseline is per person and day, never a home's own past: a mean of its own good days makes
@@ -262,7 +271,7 @@ class MeteredBaseline(Shape):
         return f"max(0, {days} − {self.use}) × mg_per_wh"
 
 
-class ProductionRate(Shape):
+class ProductionRate(Form):
     """The shape ``production_x_rate``: what making a new one emits × how often it is replaced."""
 
     shape: Literal["production_x_rate"]
@@ -272,11 +281,6 @@ class ProductionRate(Shape):
     def raises(self) -> tuple[Unit, ...]:
         """Units of which more gives more milligrams."""
         return (self.unit,)
-
-    @property
-    def lowers(self) -> tuple[Unit, ...]:
-        """Units of which more gives fewer milligrams."""
-        return ()
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -292,25 +296,10 @@ class ProductionRate(Shape):
         return f"{self.unit} × production_mg_per_unit × rate"
 
 
-class Zero(Shape):
+class Zero(Form):
     """The shape ``zero``: recorded, and nothing counted."""
 
     shape: Literal["zero"]
-
-    @property
-    def raises(self) -> tuple[Unit, ...]:
-        """No unit."""
-        return ()
-
-    @property
-    def lowers(self) -> tuple[Unit, ...]:
-        """No unit."""
-        return ()
-
-    @property
-    def figures(self) -> tuple[str, ...]:
-        """No figure."""
-        return ()
 
     def exact(self, activity: Activity, figures: Mapping[str, Fraction]) -> Fraction:  # noqa: ARG002
         """Return 0."""
