@@ -193,8 +193,8 @@ class Life(RuleBasedStateMachine):
     """One person, two devices, two sources, two platforms."""
 
     def ground(self) -> Ground:
-        """Return where this machine is played."""
-        raise NotImplementedError
+        """Return where this machine is played: in memory, unless another is named."""
+        return self.stack.enter_context(Memory())
 
     def __init__(self) -> None:
         super().__init__()
@@ -691,11 +691,6 @@ def in_sweeps(events: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     return told
 
 
-class InMemory(Life):
-    def ground(self) -> Ground:
-        return self.stack.enter_context(Memory())
-
-
 class OverHttp(Life):
     def ground(self) -> Ground:
         folder = self.stack.enter_context(tempfile.TemporaryDirectory())
@@ -716,7 +711,7 @@ def play(machine: type[Life], examples: int, steps: int) -> None:
 
 
 def test_the_life_of_grants_in_memory() -> None:
-    play(InMemory, EXAMPLES, STEPS)
+    play(Life, EXAMPLES, STEPS)
 
 
 def test_the_life_of_grants_over_http() -> None:
@@ -726,7 +721,7 @@ def test_the_life_of_grants_over_http() -> None:
 def test_the_model_sees_a_wrong_figure_and_a_wrong_event() -> None:
     """The control: a machine whose model is wrong in one point fails."""
 
-    class Wrong(InMemory):
+    class Wrong(Life):
         def _figure(self, window: Window) -> int | None:
             found = super()._figure(window)
             return None if found is None else found + 1
