@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from consent.consents import Consents
-from consent.messages import ConsentRequest, Grant, LinkMonths, Terms
+from consent.messages import HANDLE, LIFE, URN, ConsentRequest, Grant, LinkMonths, Terms
 from consent.receipts import find_grant, make_receipt
 from consent.records import OwnLink, add_closes
 from consent.templates import check_terms, latest_until
@@ -26,10 +26,6 @@ from vault.encoding import Json, read_envelope, text_hash
 from vault.errors import AtomUsed, BadCode, BadShape, BadTotal, Locale, NotFound, NotMinted
 from vault.months import Grams, Month, Window
 from vault.wire import objects_of, text_of
-
-URN = "urn:carbonvault:request:"
-HANDLE = 10
-LIFE = 600
 
 
 @dataclass(frozen=True)

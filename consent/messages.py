@@ -48,6 +48,11 @@ from vault.messages import (
 from vault.months import Category, Month, Window, join_window, windows_of
 
 CELL_COUNT_LIMIT = 4096
+URN = "urn:carbonvault:request:"
+LIFE = 600  # seconds that a request is open
+# Bytes of a request's handle. Shorter than a recovery code, so that one is never taken for the
+# other and sent to the vault.
+HANDLE = 10
 CategoryNumber = Annotated[int, Field(ge=1, le=7)]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from consent.messages import ConsentRequest, Grant, Refusal, Terms
+from consent.messages import HANDLE, LIFE, URN, ConsentRequest, Grant, Refusal, Terms
 from consent.templates import check_terms
 from consent.wording import check_words
 from vault import accounts, journal
@@ -21,11 +21,6 @@ from vault.encoding import read_envelope, text_hash
 from vault.errors import BadShape, BeyondTemplate, DifferentBytes, Expired, NotFound, UnknownKey
 from vault.operator import Operator
 from vault.storage.database import Transaction
-
-LIFE = 600
-# Shorter than a recovery code, so that one is never taken for the other and sent to the vault.
-HANDLE = 10
-URN = "urn:carbonvault:request:"
 
 
 class RequestRow(NamedTuple):

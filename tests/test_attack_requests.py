@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from starlette.types import Message as Event
 
-from consent import decisions, requests
+from consent import decisions
 from consent.asking import Pushed, Wanted, check_answers, compose_request
 from consent.decisions import Decided, read_name
 from consent.demo.cast import CITY
-from consent.messages import Grant
+from consent.messages import HANDLE, LIFE, Grant
 from consent.platform import Platform
 from tests.attacks import STRANGER, Operator, found
 from tests.town import handle_of, wanted
@@ -65,7 +65,7 @@ def query_of(decided: Decided) -> dict[str, str]:
 def slip_in(world: World, key: SigningKey, asked: Wanted) -> str:
     """Put a request past every check into the vault's table; return its handle."""
     text = compose_request(asked, CITY, key, "s" * 20, world.time)
-    handle, until = world.random(requests.HANDLE), world.time + requests.LIFE
+    handle, until = world.random(HANDLE), world.time + LIFE
     Operator(world).run(
         "INSERT INTO requests (handle, hash, platform, until, text) VALUES (?, ?, ?, ?, ?)",
         handle,
