@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from consent.log.checkpoint import Checkpoint
 from consent.log.merkle import leaf_hash, root
-from consent.log.note import Checkpoint, open_checkpoint, read_utf8, read_vkey
+from consent.log.note import read_utf8, read_vkey
 from consent.log.proof import Logged, leaf_data
 from consent.log.tiles import ENTRIES, WIDTH, Tile, read_bundle
+from consent.log.tlog_policy import open_checkpoint
 from consent.messages import AuditReport
 from consent.policy import Policy, check_logged
 from consent.replay import Finding, Replay

@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from consent.auditor import Auditor
 from consent.log import merkle
-from consent.log.note import open_checkpoint, read_vkey
+from consent.log.note import read_vkey
 from consent.log.proof import leaf_data, read_proof, verify_proof
 from consent.log.tiles import ENTRIES, WIDTH, Tile, read_bundle
+from consent.log.tlog_policy import open_checkpoint
 from consent.messages import Erased, Release, Revoke
 from tests.struck import Said, Struck
 from vault.encoding import read_envelope, thumbprint

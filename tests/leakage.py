@@ -28,8 +28,9 @@ from itertools import combinations
 from typing import NamedTuple, TypeVar
 
 from consent.log import merkle
+from consent.log.checkpoint import read_checkpoint
 from consent.log.merkle import HASH_SIZE
-from consent.log.note import read_checkpoint, read_note
+from consent.log.note import read_note
 from consent.log.proof import HEADER, leaf_data, read_proof
 from consent.log.tiles import read_bundle, read_hashes
 from consent.messages import Release, Token

@@ -13,8 +13,8 @@ import pytest
 from consent.auditor import Auditor
 from consent.demo.cast import CITY, VAULT
 from consent.log.merkle import leaf_hash, root, verify_consistency
-from consent.log.note import open_checkpoint
 from consent.log.proof import leaf_data
+from consent.log.tlog_policy import open_checkpoint
 from consent.messages import (
     LinkMonths,
     Revoke,

@@ -25,8 +25,8 @@ from consent.auditor import check_extends
 from consent.cli import app
 from consent.commands import doctor
 from consent.commands.records import cell
+from consent.log.checkpoint import Checkpoint
 from consent.log.merkle import leaf_hash, root
-from consent.log.note import Checkpoint
 from tests.world import APR, FEB, JAN, MAR
 from vault.encoding import Json
 from vault.months import DEFAULT_ZONE, Month, month_begins

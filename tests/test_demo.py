@@ -17,7 +17,8 @@ from typing import NamedTuple, TypedDict, cast
 import httpx2
 import pytest
 
-from consent.log.note import VerifierKey, open_checkpoint, read_vkey
+from consent.log.note import VerifierKey, read_vkey
+from consent.log.tlog_policy import open_checkpoint
 from tests.public_data import STATIONS, TRIPS, real_week
 from vault.crypto.keys import SigningKey
 

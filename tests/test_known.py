@@ -14,8 +14,10 @@ import pytest
 
 from consent.app import make_app, open_database
 from consent.known import FILE, Known
-from consent.log.note import open_checkpoint, read_vkey, sign_checkpoint
+from consent.log.checkpoint import sign_checkpoint
+from consent.log.note import read_vkey
 from consent.log.sequencer import Sequencer
+from consent.log.tlog_policy import open_checkpoint
 from consent.place import Place, Settings, make_place, open_place
 from tests.strikes import environment
 from tests.struck import ROOT

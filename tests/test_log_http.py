@@ -19,11 +19,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from consent.auditor import read_served
-from consent.log import merkle, note
-from consent.log.note import open_checkpoint, read_vkey
+from consent.log import checkpoint, merkle
+from consent.log.note import read_vkey
 from consent.log.proof import verify_proof
 from consent.log.sequencer import Sequencer
 from consent.log.tiles import read_bundle, read_hashes
+from consent.log.tlog_policy import open_checkpoint
 from tests.log import naive
 from tests.town import LETTERS, Town, check_problem, rows, send
 from tests.world import URL, World
@@ -145,7 +146,7 @@ def test_checkpoint_is_the_signed_root_of_the_leaves(logged: Logged) -> None:
     head = read_head(reply.text, vkey)
     assert head == (URL.removeprefix("https://") + "/log", len(logged.leaves), head.root)
     assert head.root == naive.mth(logged.leaves)
-    assert open_checkpoint(reply.text, read_vkey(vkey)).checkpoint == note.Checkpoint(*head)
+    assert open_checkpoint(reply.text, read_vkey(vkey)).checkpoint == checkpoint.Checkpoint(*head)
 
 
 def test_checkpoint_is_text_that_caches_keep_for_seconds_at_most(logged: Logged) -> None:

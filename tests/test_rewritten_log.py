@@ -13,7 +13,7 @@ import pytest
 from consent.auditor import Auditor, Report
 from consent.demo.cast import CITY
 from consent.log import merkle, tiles
-from consent.log.note import Checkpoint, sign_checkpoint
+from consent.log.checkpoint import Checkpoint, sign_checkpoint
 from consent.log.proof import leaf_data
 from consent.replay import Finding
 from tests.forger import edited, typ_of

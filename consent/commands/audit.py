@@ -18,7 +18,9 @@ import typer
 from rich.console import Console
 
 from consent.auditor import Auditor, Kept, Report
-from consent.log.note import Checkpoint, open_checkpoint, read_vkey
+from consent.log.checkpoint import Checkpoint
+from consent.log.note import read_vkey
+from consent.log.tlog_policy import open_checkpoint
 from consent.place import read_key, read_text, replace_file
 from consent.policy import Policy
 from consent.terminal import REFUSED, JsonOut, Story, announce, spoken, write_json

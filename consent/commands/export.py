@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from consent.log.note import open_checkpoint
 from consent.log.sequencer import Sequencer
 from consent.log.tiles import ENTRIES, HEIGHT, MAX_LEVEL, WIDTH, Tile, count_at, width_at
+from consent.log.tlog_policy import open_checkpoint
 from consent.place import replace_file
 from vault.errors import BadPlace, BadProof, BadShape
 

@@ -1,11 +1,11 @@
-"""Signed notes: verifier keys, checkpoints and cosignatures (C2SP pages of these names).
+"""Signed notes and verifier keys (C2SP signed-note).
 
-docs/protocol.md section 6; c2sp.org/signed-note, /tlog-checkpoint, /tlog-cosignature.
+docs/protocol.md section 6; c2sp.org/signed-note. What the text says is checkpoint.py's matter.
 
-    vault.example/consent                             origin: also the name of the log's key
-    3                                                 size
-    UNqiDaeBrvmgKEnEhKBvAkS4KcnscSTzHKDaHEzUMos=      root, base64
-                                                      the last empty line ends the text
+    vault.example/consent                             the text, a checkpoint
+    3
+    UNqiDaeBrvmgKEnEhKBvAkS4KcnscSTzHKDaHEzUMos=
+                                                      the last empty line ends it
     — vault.example/consent y7tueCU0me7z…             base64(key id (4) || signature)
     — w1.example idPd5gAAAABkGFDL…                    … || u64be(unix seconds) || signature
 
@@ -18,15 +18,15 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from vault.crypto.keys import SigningKey, verify_signature
-from vault.errors import BadJws, BadProof, BadShape
+from vault.errors import BadShape
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
+ML_DSA_44 = 0x06
+KEY_SIZES = {ED25519: 32, COSIGNATURE: 32, ML_DSA_44: 1312}
 MAX_SIGNATURES = 100
 
 _NAME = r"[^\s+]+"
@@ -75,7 +75,9 @@ def read_utf8(raw: bytes) -> str:
 
 @dataclass(frozen=True)
 class VerifierKey:
-    """A public key (32 bytes) under its name; alg is ED25519 for a log, COSIGNATURE for a witness.
+    """A public key under its name.
+
+    ``alg`` is ED25519 for a log, COSIGNATURE (both 32 bytes) or ML_DSA_44 (1,312) for a witness.
 
     ``str()`` is the vkey: ``vault.example/consent+cbbb6e78+AQOhB7/z…``.
     """
@@ -98,14 +100,15 @@ def read_vkey(text: str) -> VerifierKey:
     """Return the key that a vkey line names.
 
     Raises:
-        BadShape: not a vkey of Ed25519 (01) or cosignature/v1 (04), or its key id is not its own.
+        BadShape: not a vkey of Ed25519 (01), of a cosignature by Ed25519 (04) or ML-DSA-44 (06), or
+            its key id is not its own.
     """
     found = _VKEY.fullmatch(text)
     if not found:
         raise BadShape("wanted a verifier key: name+hex+base64")
-    material = unb64(found[3], 33)
-    if material[0] not in (ED25519, COSIGNATURE):
-        raise BadShape(f"wanted a key of type 01 or 04, found {material[0]:02x}")
+    material = unb64(found[3])
+    if len(material) != 1 + KEY_SIZES.get(material[0] if material else 0, -1):
+        raise BadShape("wanted a key of type 01, 04 or 06 and of its size")
     key = VerifierKey(found[1], material[0], material[1:])
     _check_text(key.name)
     if key.key_id.hex() != found[2]:
@@ -168,130 +171,3 @@ def _check_text(text: str) -> None:
         raise BadShape("a note holds no control character besides the newline")
     if any("\ud800" <= symbol <= "\udfff" for symbol in text):
         raise BadShape("a note is UTF-8")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A log's name, its size in leaves and its root (32 bytes); ``str()`` is the signed text."""
-
-    origin: str
-    size: int
-    root: bytes
-
-    def __str__(self) -> str:
-        return f"{self.origin}\n{self.size}\n{b64(self.root)}\n"
-
-
-def read_checkpoint(text: str) -> Checkpoint:
-    """Return the checkpoint of a note's text.
-
-    Raises:
-        BadShape: not exactly origin, size and root; extension lines are refused.
-    """
-    lines = text.split("\n")
-    if len(lines) != 4 or not lines[0] or lines[3]:
-        raise BadShape("wanted a checkpoint of three lines")
-    return Checkpoint(lines[0], read_number(lines[1]), unb64(lines[2], 32))
-
-
-@dataclass(frozen=True)
-class Cosigned:
-    """A witness's word that it saw this checkpoint as the newest, at that time (unix seconds)."""
-
-    witness: VerifierKey
-    time: int
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A checkpoint whose signature by the log and whose known cosignatures hold."""
-
-    checkpoint: Checkpoint
-    cosigned: tuple[Cosigned, ...]
-
-
-def open_checkpoint(
-    signed: str, log: VerifierKey, witnesses: Sequence[VerifierKey] = (), quorum: int = 0
-) -> Opened:
-    """Return the checkpoint that the log signed and enough of these witnesses cosigned.
-
-    1. lines of other keys are ignored. 2. every line of a known key verifies. 3. the log signed,
-    and the origin is the log's name. 4. the quorum counts keys: one key under two names is one.
-
-    Args:
-        signed: the whole note.
-        log: a key of type 01; its name is the origin.
-        witnesses: keys of type 04.
-        quorum: how many of them must have cosigned; 0: none.
-
-    Raises:
-        BadShape: not a note with a checkpoint.
-        BadProof: a step fails.
-
-    Source: c2sp.org/signed-note "Signatures", c2sp.org/tlog-cosignature.
-    """
-    note = read_note(signed)
-    checkpoint = read_checkpoint(note.text)
-    by_log = _lines_of(note, log)  # 1
-    for line in by_log:
-        _verify_ed25519(log, line.value, note.text)  # 2
-    cosigned = tuple(
-        Cosigned(key, _verify_cosignature(key, line.value, note.text))  # 2
-        for key in witnesses
-        for line in _lines_of(note, key)  # 1
-    )
-    if not by_log or checkpoint.origin != log.name:
-        raise BadProof(f"wanted a checkpoint signed by {log.name}")  # 3
-    agreed = len({one.witness.public for one in cosigned})
-    if agreed < quorum:
-        raise BadProof(f"wanted {quorum} witnesses, found {agreed}")  # 4
-    return Opened(checkpoint, cosigned)
-
-
-def _lines_of(note: Note, key: VerifierKey) -> list[Signature]:
-    known = (key.name, key.key_id)
-    return [line for line in note.signatures if (line.name, line.key_id) == known]
-
-
-def _verify_ed25519(key: VerifierKey, signature: bytes, text: str) -> None:
-    if key.alg != ED25519:
-        raise BadProof(f"wanted a log key of type 01, found {key.alg:02x}")
-    _verify(key, signature, text)
-
-
-def _verify_cosignature(key: VerifierKey, value: bytes, text: str) -> int:
-    """Return the time of the cosignature; raises BadProof."""
-    if key.alg != COSIGNATURE or len(value) != 72:
-        raise BadProof(f"wanted a cosignature/v1 by {key.name}")
-    time = int.from_bytes(value[:8], "big")
-    # SPEC: the timestamp MUST NOT exceed 2^63 - 1; zero would claim no time at all.
-    if not 0 < time < 2**63:
-        raise BadProof(f"a cosignature's time lies in 1..2^63-1, found {time}")
-    _verify(key, value[8:], _cosigned_text(time, text))
-    return time
-
-
-def _verify(key: VerifierKey, signature: bytes, message: str) -> None:
-    try:
-        verify_signature(key.public, signature, message.encode("utf-8"))
-    except BadJws as bad:
-        raise BadProof(f"the signature by {key.name} does not verify") from bad
-
-
-def _cosigned_text(time: int, text: str) -> str:
-    return f"cosignature/v1\ntime {time}\n{text}"
-
-
-def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:
-    """Return the note of a checkpoint, signed by the log's key under the origin as its name."""
-    text = str(checkpoint)
-    vkey = VerifierKey(checkpoint.origin, ED25519, key.public)
-    signature = Signature(vkey.name, vkey.key_id, key.sign(text.encode("utf-8")))
-    return str(Note(text, (signature,)))
-
-
-def cosign(checkpoint: Checkpoint, name: str, key: SigningKey, time: int) -> Signature:
-    """Return a witness's cosignature/v1 line for a checkpoint, at unix seconds (1 or more)."""
-    vkey = VerifierKey(name, COSIGNATURE, key.public)
-    signature = key.sign(_cosigned_text(time, str(checkpoint)).encode("utf-8"))
-    return Signature(name, vkey.key_id, time.to_bytes(8, "big") + signature)

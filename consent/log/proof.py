@@ -21,8 +21,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from consent.log.cosignature import Cosigned
 from consent.log.merkle import HASH_SIZE, leaf_hash, verify_inclusion
-from consent.log.note import Cosigned, VerifierKey, b64, open_checkpoint, read_number, unb64
+from consent.log.note import VerifierKey, b64, read_number, unb64
+from consent.log.tlog_policy import open_checkpoint
 from vault.errors import BadProof, BadShape
 
 HEADER = "c2sp.org/tlog-proof@v1"

@@ -20,15 +20,10 @@ from functools import cache, partial
 from typing import NamedTuple, TypeVar
 
 from consent.log import merkle, tiles
-from consent.log.note import (
-    ED25519,
-    Checkpoint,
-    VerifierKey,
-    open_checkpoint,
-    read_vkey,
-    sign_checkpoint,
-)
+from consent.log.checkpoint import Checkpoint, sign_checkpoint
+from consent.log.note import ED25519, VerifierKey, read_vkey
 from consent.log.proof import Proof, leaf_data
+from consent.log.tlog_policy import open_checkpoint
 from vault import faults, journal
 from vault.crypto.keys import SigningKey
 from vault.errors import BadDatabase, BadProof, BadShape, LogUnavailable, NotFound

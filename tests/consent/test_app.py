@@ -22,9 +22,11 @@ from consent.app import wall_clock
 from consent.auditor import read_served
 from consent.demo.cast import VAULT
 from consent.demo.company import Company
+from consent.log.checkpoint import Checkpoint
 from consent.log.merkle import leaf_hash, root, verify_inclusion
-from consent.log.note import Checkpoint, open_checkpoint, read_vkey
+from consent.log.note import read_vkey
 from consent.log.proof import leaf_data, read_proof, verify_proof
+from consent.log.tlog_policy import open_checkpoint
 from consent.place import Place, Settings, make_place, open_place, write_key
 from tests.world import EAST, World
 from vault.crypto.keys import ROOT_SIZE, Root, SigningKey, account_key

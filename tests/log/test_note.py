@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent.log import note
-from consent.log.note import Checkpoint, VerifierKey
+from consent.log import checkpoint, cosignature, note, tlog_policy
+from consent.log.checkpoint import Checkpoint
+from consent.log.note import VerifierKey
 from consent.log.proof import leaf_data, read_proof, verify_proof
 from tests.log.vectors import VECTORS, BadKey, BadNote, BadProofFile, ProofFile
 from vault.crypto.keys import SigningKey
@@ -28,13 +29,13 @@ def test_vkeys_are_the_published_ones() -> None:
 
 
 def test_checkpoint_and_cosignature_are_the_published_ones() -> None:
-    assert note.sign_checkpoint(HEAD, LOG_KEY) == SIGNED
+    assert checkpoint.sign_checkpoint(HEAD, LOG_KEY) == SIGNED
     witness = VECTORS["witness"]
-    line = note.cosign(HEAD, witness["name"], WITNESS_KEY, witness["time"])
+    line = cosignature.cosign(HEAD, witness["name"], WITNESS_KEY, witness["time"])
     assert str(line) == witness["line"]
-    opened = note.open_checkpoint(COSIGNED, LOG, [WITNESS], 1)
+    opened = tlog_policy.open_checkpoint(COSIGNED, LOG, [WITNESS], 1)
     assert opened.checkpoint == HEAD
-    assert opened.cosigned == (note.Cosigned(WITNESS, witness["time"]),)
+    assert opened.cosigned == (cosignature.Cosigned(WITNESS, witness["time"]),)
 
 
 def test_note_is_written_as_it_was_read() -> None:
@@ -47,14 +48,14 @@ def test_text_of_a_note_may_hold_empty_lines() -> None:
 
 
 def test_lines_of_unknown_keys_are_ignored() -> None:
-    foreign = note.cosign(HEAD, "other.example", WITNESS_KEY, 1)
-    assert note.open_checkpoint(SIGNED + str(foreign), LOG, [WITNESS]).cosigned == ()
+    foreign = cosignature.cosign(HEAD, "other.example", WITNESS_KEY, 1)
+    assert tlog_policy.open_checkpoint(SIGNED + str(foreign), LOG, [WITNESS]).cosigned == ()
 
 
 @pytest.mark.parametrize("bad", VECTORS["bad_notes"], ids=lambda bad: str(bad["why"]))
 def test_strict_reading_refuses(bad: BadNote) -> None:
     with pytest.raises(VaultError) as refused:
-        note.open_checkpoint(bad["note"], LOG, [WITNESS])
+        tlog_policy.open_checkpoint(bad["note"], LOG, [WITNESS])
     assert refused.value.slug == bad["error"]
 
 
@@ -73,7 +74,10 @@ def test_bytes_that_are_not_utf8_are_refused() -> None:
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 10**19 - 1])
 def test_every_size_of_up_to_19_digits_is_read(size: int) -> None:
     head = Checkpoint(LOG.name, size, HEAD.root)
-    assert note.open_checkpoint(note.sign_checkpoint(head, LOG_KEY), LOG).checkpoint == head
+    assert (
+        tlog_policy.open_checkpoint(checkpoint.sign_checkpoint(head, LOG_KEY), LOG).checkpoint
+        == head
+    )
 
 
 @given(st.integers(0, len(COSIGNED.encode()) * 8 - 1))
@@ -81,12 +85,14 @@ def test_any_changed_bit_of_a_cosigned_checkpoint_is_refused(bit: int) -> None:
     raw = bytearray(COSIGNED.encode())
     raw[bit // 8] ^= 1 << bit % 8
     with pytest.raises((BadShape, BadProof)):
-        note.open_checkpoint(note.read_utf8(bytes(raw)), LOG, [WITNESS], 1)
+        tlog_policy.open_checkpoint(note.read_utf8(bytes(raw)), LOG, [WITNESS], 1)
 
 
 def cosigned_by(*names: str) -> tuple[str, list[VerifierKey]]:
     keys = [SigningKey(bytes([i + 1]) * 32) for i in range(len(names))]
-    lines = [str(note.cosign(HEAD, name, key, 7)) for name, key in zip(names, keys, strict=True)]
+    lines = [
+        str(cosignature.cosign(HEAD, name, key, 7)) for name, key in zip(names, keys, strict=True)
+    ]
     vkeys = [
         VerifierKey(name, note.COSIGNATURE, key.public)
         for name, key in zip(names, keys, strict=True)
@@ -97,31 +103,31 @@ def cosigned_by(*names: str) -> tuple[str, list[VerifierKey]]:
 @pytest.mark.parametrize("quorum", [0, 1, 2, 3])
 def test_quorum_is_met_by_as_many_witnesses(quorum: int) -> None:
     signed, witnesses = cosigned_by("a", "b", "c")
-    assert len(note.open_checkpoint(signed, LOG, witnesses, quorum).cosigned) == 3
+    assert len(tlog_policy.open_checkpoint(signed, LOG, witnesses, quorum).cosigned) == 3
     with pytest.raises(BadProof):
-        note.open_checkpoint(signed, LOG, witnesses, 4)
+        tlog_policy.open_checkpoint(signed, LOG, witnesses, 4)
     with pytest.raises(BadProof):
-        note.open_checkpoint(signed, LOG, witnesses[:quorum], quorum + 1)
+        tlog_policy.open_checkpoint(signed, LOG, witnesses[:quorum], quorum + 1)
 
 
 def test_one_witness_line_twice_counts_once() -> None:
     with pytest.raises(BadProof):
-        note.open_checkpoint(COSIGNED + VECTORS["witness"]["line"], LOG, [WITNESS], 2)
+        tlog_policy.open_checkpoint(COSIGNED + VECTORS["witness"]["line"], LOG, [WITNESS], 2)
 
 
 def test_one_key_under_two_names_counts_once() -> None:
     # A cosignature/v1 does not sign its name, so one line gives the other.
     both = [WITNESS, VerifierKey("w2.example", note.COSIGNATURE, WITNESS.public)]
-    again = note.cosign(HEAD, "w2.example", WITNESS_KEY, VECTORS["witness"]["time"])
+    again = cosignature.cosign(HEAD, "w2.example", WITNESS_KEY, VECTORS["witness"]["time"])
     with pytest.raises(BadProof):
-        note.open_checkpoint(COSIGNED + str(again), LOG, both, 2)
+        tlog_policy.open_checkpoint(COSIGNED + str(again), LOG, both, 2)
 
 
 def test_log_key_is_no_witness_and_witness_key_is_no_log() -> None:
     with pytest.raises(BadProof):
-        note.open_checkpoint(SIGNED, LOG, [LOG], 1)
+        tlog_policy.open_checkpoint(SIGNED, LOG, [LOG], 1)
     with pytest.raises(BadProof):
-        note.open_checkpoint(COSIGNED, WITNESS)
+        tlog_policy.open_checkpoint(COSIGNED, WITNESS)
 
 
 def test_signature_of_one_kind_does_not_pass_under_a_key_of_another() -> None:
@@ -129,12 +135,12 @@ def test_signature_of_one_kind_does_not_pass_under_a_key_of_another() -> None:
     as_log = VerifierKey(LOG.name, note.COSIGNATURE, LOG_KEY.public)
     plain = note.Signature(as_log.name, as_log.key_id, LOG_KEY.sign(text.encode()))
     with pytest.raises(BadProof):
-        note.open_checkpoint(str(note.Note(text, (plain,))), as_log)
+        tlog_policy.open_checkpoint(str(note.Note(text, (plain,))), as_log)
     as_witness = VerifierKey(WITNESS.name, note.ED25519, WITNESS_KEY.public)
-    timed = note.cosign(HEAD, WITNESS.name, WITNESS_KEY, 7)
+    timed = cosignature.cosign(HEAD, WITNESS.name, WITNESS_KEY, 7)
     line = note.Signature(as_witness.name, as_witness.key_id, timed.value)
     with pytest.raises(BadProof):
-        note.open_checkpoint(SIGNED + str(line), LOG, [as_witness])
+        tlog_policy.open_checkpoint(SIGNED + str(line), LOG, [as_witness])
 
 
 def test_leaf_data_is_the_published_one() -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import pytest
 
-from consent.log import merkle, note, tiles
+from consent.log import checkpoint, merkle, note, tiles, tlog_policy
 from consent.log.proof import Logged, leaf_data, verify_proof
 from consent.log.sequencer import Sequencer
 from tests.log import naive
@@ -91,8 +91,8 @@ def verify(log: Sequencer, text: str) -> Logged:
     return verify_proof(log.prove(text_hash(text)), text, LOG)
 
 
-def head(log: Sequencer) -> note.Checkpoint:
-    return note.open_checkpoint(log.checkpoint(), LOG).checkpoint
+def head(log: Sequencer) -> checkpoint.Checkpoint:
+    return tlog_policy.open_checkpoint(log.checkpoint(), LOG).checkpoint
 
 
 def check_served(log: Sequencer, database: Database) -> None:
@@ -175,7 +175,7 @@ def log(database: SqlCipher) -> Sequencer:
 
 
 def test_new_log_signs_the_empty_tree(log: Sequencer, database: SqlCipher) -> None:
-    assert head(log) == note.Checkpoint(ORIGIN, 0, merkle.EMPTY_ROOT)
+    assert head(log) == checkpoint.Checkpoint(ORIGIN, 0, merkle.EMPTY_ROOT)
     assert log.vkey == LOG
     check_served(log, database)
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from consent.log import merkle, note, tiles
+from consent.log import checkpoint, merkle, tiles, tlog_policy
 from consent.log.proof import leaf_data, verify_proof
 from consent.log.sequencer import Sequencer
 from tests.log import naive
@@ -33,7 +33,7 @@ class Grown:
         self.database = database
         self.log = Sequencer(database, ORIGIN, LOG_KEY)
         self.leaves: list[bytes] = []
-        self.heads: dict[int, note.Checkpoint] = {}
+        self.heads: dict[int, checkpoint.Checkpoint] = {}
 
     def grow(self, size: int) -> None:
         """Write the journal's rows as the journal writes them, and sequence them."""
@@ -52,7 +52,7 @@ class Grown:
         self.database.write(work)
         self.log.sequence()
         self.leaves += [leaf_data(salt(i), AT + i, text(i)) for i in range(first, size)]
-        self.heads[size] = note.open_checkpoint(self.log.checkpoint(), LOG).checkpoint
+        self.heads[size] = tlog_policy.open_checkpoint(self.log.checkpoint(), LOG).checkpoint
 
 
 def text(i: int) -> str:
