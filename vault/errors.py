@@ -17,9 +17,9 @@ person reads. The exception's text says what was found and what was wanted, neve
     ├── OutOfRules      422  NotOffered Gap TooEarly TooLate Absent BeyondTemplate
     ├── TooMany         429
     ├── LogUnavailable  503
-    └── Local           —    BadSeal BadTotal BadProof BadDirectory BadFile BadMethodology
-                             OutOfBounds BadDatabase BadCode Declined BadPlace Unreachable
-                             FalseAbsent Relink
+    └── Local           —    BadSeal BadTotal BadDirectory BadFile BadMethodology OutOfBounds
+                             BadDatabase BadCode Declined BadPlace Unreachable FalseAbsent Relink
+                             BadProof (NotWitnessed StaleLog OldSize Forked)
 """
 
 from __future__ import annotations
@@ -340,6 +340,48 @@ class BadProof(Local):
     slug = "bad-proof"
     en = "The public record does not prove this."
     zh = "公开记录不能证明此事。"
+
+
+class NotWitnessed(BadProof):
+    """A checkpoint, signed by its log, that too few witnesses cosigned."""
+
+    slug = "not-witnessed"
+    en = "Too few witnesses have confirmed the public record."
+    zh = "公开记录的见证方数量不足。"
+
+
+class StaleLog(BadProof):
+    """A cosigned checkpoint that is older than this party takes, or lies in the future."""
+
+    slug = "stale-log"
+    en = "The public record shown is out of date."
+    zh = "所出示的公开记录已过时。"
+
+
+class OldSize(BadProof):
+    """A witness saw this log with another size than the one its request stands on."""
+
+    slug = "old-size"
+    en = "The witness knows another state of the public record."
+    zh = "见证方掌握的公开记录状态与此不同。"
+
+    def __init__(self, detail: str, size: int = 0) -> None:
+        """Keep the size, in entries, of the newest checkpoint that the witness cosigned."""
+        super().__init__(detail)
+        self.size = size
+
+
+class Forked(BadProof):
+    """One log signed two histories; `evidence` is the portable proof, where there is one."""
+
+    slug = "forked"
+    en = "The public record shows two histories. Keep this message: it is evidence."
+    zh = "公开记录出现两种不同的历史。请保留这条消息作为证据。"
+
+    def __init__(self, detail: str, evidence: str = "") -> None:
+        """Keep the evidence file's text."""
+        super().__init__(detail)
+        self.evidence = evidence
 
 
 class BadDirectory(Local):

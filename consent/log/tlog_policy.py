@@ -31,7 +31,7 @@ from consent.log.note import (
     read_vkey,
 )
 from vault.crypto.keys import verify_signature
-from vault.errors import BadJws, BadProof, BadShape
+from vault.errors import BadJws, BadProof, BadShape, NotWitnessed
 
 NONE = "none"
 _SPACE = re.compile(r"[ \t]+")
@@ -82,11 +82,11 @@ class LogPolicy:
         return sum(self._holds(member, keys) for member in group.members) >= group.least
 
     def check(self, cosigned: Iterable[Cosigned]) -> None:
-        """Return when these cosignatures make the quorum; raises BadProof."""
+        """Return when these cosignatures make the quorum; raises NotWitnessed."""
         found = [one.witness for one in cosigned]
         if not self.enough(found):
             names = ", ".join(sorted({key.name for key in found})) or "nobody"
-            raise BadProof(f"wanted the quorum {self.quorum}; cosigned by {names}")
+            raise NotWitnessed(f"wanted the quorum {self.quorum}; cosigned by {names}")
 
     def open(self, signed: str) -> Opened:
         """Return the checkpoint of a note, once this policy takes it.
@@ -244,7 +244,7 @@ def open_checkpoint(
         raise BadProof(f"wanted a checkpoint signed by {log.name}")  # 3
     agreed = count_witnesses(one.witness for one in cosigned)
     if agreed < quorum:
-        raise BadProof(f"wanted {quorum} witnesses, found {agreed}")  # 4
+        raise NotWitnessed(f"wanted {quorum} witnesses, found {agreed}")  # 4
     return Opened(checkpoint, cosigned)
 
 
