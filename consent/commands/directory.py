@@ -17,8 +17,10 @@ from consent.commands.register import (
     make_next,
     make_place,
     make_year,
+    name_taker,
     open_place,
     publish,
+    take_over,
 )
 from consent.log.note import read_vkey
 from consent.terminal import JsonOut, announce, new_app, spoken, tell, write_json
@@ -226,14 +228,44 @@ def knet(
 
 @directory_app.command("next")
 @spoken
-def next_key(folder: Where, json_out: JsonOut = False) -> None:
+def next_key(
+    folder: Where,
+    key: Annotated[
+        str, typer.Option(help="Public key of another auditor, who takes over (directory take).")
+    ] = "",
+    json_out: JsonOut = False,
+) -> None:
     """Make the auditor's next key; the next publish names it, `publish --with-next` signs with it.
 
     Example: carbonvault directory next ./auditor
     """
-    public = b64u(make_next(open_place(folder), os.urandom).public)
+    place = open_place(folder)
+    if key:
+        name_taker(place, unb64u(key, 32))
+        tell(json_out, {"next": key}, f"{key}\nPublish once; then its owner takes over.")
+        return
+    public = b64u(make_next(place, os.urandom).public)
     told = f"{public}\nPublish once so that clients learn it, later publish --with-next."
     tell(json_out, {"next": public}, told)
+
+
+@directory_app.command()
+@spoken
+def take(
+    folder: Where,
+    given: Annotated[
+        Path, typer.Argument(help="A copy of the other auditor's folder, without its keys.")
+    ],
+    json_out: JsonOut = False,
+) -> None:
+    """Take over from another auditor whose last directory names this folder's key as the next.
+
+    Example: carbonvault directory take ./new-auditor ./handed-over
+    """
+    place = take_over(open_place(folder), given)
+    parties = len(place.register.parties)
+    told = f"{parties} parties taken over. Publish: from then on this key signs, and no other."
+    tell(json_out, {"parties": parties}, told)
 
 
 @directory_app.command()

@@ -2,6 +2,7 @@
 
 auditor.toml     id = "audit.example", url = "https://vault.example"
 auditor.key      the key that signs directories; next.key the one that will, once it is listed
+next.pub         instead of next.key: the public key of who takes over
 knet-2026.key    K_net of a year, 32 bytes in hex, mode 0600; it must never reach the vault
 parties.toml     the register, readable: who is listed, with which keys, from when until when
 directory.jws    the last directory that was logged, and the key that signed it
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from consent import accredit
 from consent.accredit import Issue, Keys, Register, compose, rotate_keys
 from consent.app import wall_clock
 from consent.auditor import Auditor
@@ -35,11 +37,11 @@ from consent.place import (
 from consent.policy import Policy
 from vault.crypto.keys import SigningKey
 from vault.directory import FIRST_PREV, Directory, check_successor, read_directory
-from vault.encoding import Json, compact_json, read_envelope, thumbprint
+from vault.encoding import Json, b64u, compact_json, read_envelope, thumbprint, unb64u
 from vault.errors import BadDirectory, BadInput, BadPlace, Unreachable, VaultError
 from vault.wire import Wire
 
-_KEY, _NEXT, _REGISTER = "auditor.key", "next.key", "parties.toml"
+_KEY, _NEXT, _TAKER, _REGISTER = "auditor.key", "next.key", "next.pub", "parties.toml"
 _HELD, _PENDING = "directory.jws", "pending.jws"
 _YEAR = re.compile(r"knet-(20[0-9]{2})\.key")
 _SAYS = "# The register of an auditor. Change it with `carbonvault directory`, not by hand.\n"
@@ -67,6 +69,13 @@ class Place:
         """Return the key that will sign; None when none was made."""
         path = self.path / _NEXT
         return SigningKey(read_key(path)) if path.exists() else None
+
+    def next_public(self) -> bytes | None:
+        """Return the key that the next directory names as `next`, own or of who takes over."""
+        if own := self.next_key():
+            return own.public
+        told = read_text(self.path / _TAKER)
+        return unb64u(told.strip(), 32) if told else None
 
     def held(self) -> Directory | None:
         """Return the last directory that was logged."""
@@ -115,6 +124,46 @@ def make_next(place: Place, random: Callable[[int], bytes]) -> SigningKey:
     return SigningKey(read_key(place.path / _NEXT))
 
 
+def name_taker(place: Place, public: bytes) -> None:
+    """Let the next directory name another auditor's key (32 bytes): who takes over.
+
+    Raises:
+        BadPlace: there is a next key already.
+    """
+    if place.next_public() is not None:
+        raise BadPlace(f"{place.path} has a next key already")
+    write_new(place.path / _TAKER, b64u(public) + "\n")
+
+
+def take_over(place: Place, given: Path) -> Place:
+    """Return this auditor's folder with the register, K_net and last directory of another one.
+
+    1. the last directory names this folder's key as `next`. 2. the auditors before end with the
+    next directory, and this one is listed in it. 3. K_net and what was logged last go along.
+
+    Args:
+        place: the folder of who takes over, made by `directory init`.
+        given: a copy of the other folder; its own keys need not be in it.
+
+    Raises:
+        BadDirectory: the last directory names another key, or none.
+        BadPlace: a file is missing, or stands here already.
+    """
+    before = open_place(given)
+    held, own = before.held(), accredit.party_of(place.register, place.id)
+    if held is None or held.listing.next != place.key().public:  # 1
+        raise BadDirectory("the last directory does not name this folder's key as the next one")
+    register = before.register
+    for party in before.register.parties:
+        if "auditor" in party.roles:
+            register = accredit.end_keys(register, party.id, place.now())  # 2
+    place.save(accredit.add_party(register, own))
+    for year, secret in before.secrets().items():
+        write_key(place.path / f"knet-{year}.key", secret)  # 3
+    write_held(place.path / _HELD, held)
+    return open_place(place.path)
+
+
 def make_year(place: Place, year: int, random: Callable[[int], bytes]) -> None:
     """Make K_net of a year; raises BadPlace when there is one: it never changes."""
     write_key(place.path / f"knet-{year}.key", random(32))
@@ -133,19 +182,22 @@ def publish(place: Place, url: str, life: int, with_next: bool) -> tuple[Directo
     if waiting := read_held(place.path / _PENDING):
         _post(place, url, waiting)  # 1
         place = open_place(place.path)
-    held, now, following = place.held(), place.now(), place.next_key()
-    key, register = place.key(), place.register
+    held, now, register = place.held(), place.now(), place.register
     if with_next:
-        if following is None or held is None or held.listing.next != following.public:
+        spare = place.next_key()
+        if spare is None or held is None or held.listing.next != spare.public:
             raise BadDirectory("the last directory does not name a next key: publish it first")
-        key, following = following, None
+        # The key before may be lost: this one is all that is needed.
+        key, following = spare, None
         register = rotate_keys(register, place.id, Keys(key.public, None), now)
+    else:
+        key, following = place.key(), place.next_public()
     issue = Issue(
         version=held.listing.version + 1 if held else 1,
         prev=held.hash if held else FIRST_PREV,
         now=now,
         expires=now + life,
-        next=following.public if following else None,
+        next=following,
     )
     text = compose(register, issue, place.secrets()).signed(key)  # 2
     fresh = read_directory(text, key.public)
