@@ -18,7 +18,7 @@ from vault.crypto.keys import OpeningKey
 from vault.crypto.seal import check_sealing_key, open_sealed
 from vault.encoding import Envelope, read_envelope, text_hash, thumbprint
 from vault.errors import BadDirectory, BadInput, BadShape, NotFound, UnknownKey
-from vault.messages import KeyTime, Link, Listing, Party, ReleaseEntry
+from vault.messages import ClosedLog, KeyTime, Link, Listing, Party, ReleaseEntry
 from vault.months import Month, month_at, zone_of
 
 LONGEST_LIFE = 45 * 86400
@@ -47,6 +47,16 @@ class Directory:
     def hash(self) -> bytes:
         """The next version's ``prev``."""
         return text_hash(self.text)
+
+    @property
+    def earlier(self) -> tuple[ClosedLog, ...]:
+        """The logs that ended, oldest first."""
+        return self.listing.earlier or ()
+
+    @property
+    def base(self) -> int:
+        """How many entries stand in the logs before the one that goes on."""
+        return sum(log.size for log in self.earlier)
 
     def check_current(self, now: int) -> None:
         """Return when the directory has not expired at unix second `now`; raises BadDirectory."""
@@ -263,6 +273,25 @@ def check_successor(held: Directory, fresh: Directory) -> None:
             raise BadDirectory(f"a key of {party.id} left the directory; keys end by their until")
     if (old.zone, old.vault) != (new.zone, new.vault):
         raise BadDirectory("the zone or the vault changed, which they never do")
+    _check_logs(held, fresh)
+
+
+def _check_logs(held: Directory, fresh: Directory) -> None:
+    """Return when the logs follow; raises BadDirectory.
+
+    A log that ended stays as it was. Another log comes with the very next version, which is the
+    last entry of the log before; whoever missed that one sees the log they held among the ended.
+    """
+    old, new = held.listing, fresh.listing
+    if fresh.earlier[: len(held.earlier)] != held.earlier:
+        raise BadDirectory("a log that ended left the directory, or changed")
+    names = [log.vkey for log in (*fresh.earlier, new.log)]
+    if len(set(names)) != len(names):
+        raise BadDirectory("a log stands in the directory twice")
+    follows = new.log.vkey == old.log.vkey
+    turns = new.version == old.version + 1 and fresh.earlier == held.earlier
+    if not follows and not turns and old.log.vkey not in names:
+        raise BadDirectory("the log held is neither the one that goes on nor among the ended")
 
 
 def check_link(text: str, directory: Directory, at: int) -> Link:

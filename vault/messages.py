@@ -399,6 +399,13 @@ class LogEntry(Shape):
     quorum: Annotated[int, Field(ge=0, le=64)]
 
 
+class ClosedLog(LogEntry):
+    """A log that ended, with the only tree of it that counts: its last one."""
+
+    size: Annotated[int, Field(ge=1, lt=2**53)]
+    root: Hash
+
+
 class ReleaseEntry(Shape):
     """A methodology release and the first booking month it is in force for."""
 
@@ -427,6 +434,7 @@ class Listing(Message):
     zone: str
     vault: PartyId
     log: LogEntry
+    earlier: Annotated[tuple[ClosedLog, ...], Field(min_length=1)] | None = None
     releases: tuple[ReleaseEntry, ...]
     entries: tuple[Party, ...]
     knet: tuple[YearKey, ...]

@@ -22,6 +22,7 @@ from vault.directory import (
     Directory,
     accept_directory,
     check_link,
+    check_successor,
     read_directory,
     release_fits,
 )
@@ -36,7 +37,7 @@ from vault.errors import (
     NotFound,
     UnknownKey,
 )
-from vault.messages import KeyTime, Link, Listing
+from vault.messages import ClosedLog, KeyTime, Link, Listing
 from vault.months import Month
 
 FIRST = signed(listing())
@@ -348,3 +349,51 @@ class TestLinkAnswer:
     def test_of_a_party_that_is_no_source_is_refused(self) -> None:
         with pytest.raises(UnknownKey):
             check_link(self.LINK.signed(SIGNING["city.example"]), FIRST, NOW)
+
+
+class TestLogs:
+    """A log goes on, or turns: the very next version names the next one, and it stays listed."""
+
+    OLD = FIRST.listing.log
+    NEW = OLD.model_copy(update={"origin": "vault.example/log/2027", "vkey": "second"})
+    CLOSED = ClosedLog.model_validate({**dict(OLD), "size": 9, "root": b"\x01" * 32})
+
+    def turn(self) -> Directory:
+        return signed(following(FIRST, log=self.NEW))
+
+    def closed(self) -> Directory:
+        return signed(following(self.turn(), log=self.NEW, earlier=(self.CLOSED,)))
+
+    def test_turns_with_one_version_and_ends_with_the_next(self) -> None:
+        turn = self.turn()
+        closed = signed(following(turn, log=self.NEW, earlier=(self.CLOSED,)))
+        check_successor(FIRST, turn)
+        check_successor(turn, closed)
+        assert (turn.base, closed.base) == (0, 9)
+
+    def test_who_missed_the_turn_finds_the_log_they_held_among_the_ended(self) -> None:
+        check_successor(FIRST, self.closed())
+        lost = signed(following(self.turn(), log=self.NEW))
+        with pytest.raises(BadDirectory, match="neither the one that goes on nor"):
+            check_successor(FIRST, lost)
+
+    @pytest.mark.parametrize(
+        "earlier",
+        [
+            None,
+            (CLOSED.model_copy(update={"root": b"\x02" * 32}),),
+            (CLOSED.model_copy(update={"size": 8}),),
+            (CLOSED.model_copy(update={"vkey": "other"}),),
+        ],
+        ids=["left out", "another root", "shorter", "another log"],
+    )
+    def test_of_what_ended_nothing_changes(self, earlier: tuple[ClosedLog, ...] | None) -> None:
+        held = self.closed()
+        with pytest.raises(BadDirectory, match="left the directory, or changed"):
+            check_successor(held, signed(following(held, log=self.NEW, earlier=earlier)))
+        check_successor(held, signed(following(held, log=self.NEW, earlier=(self.CLOSED,))))
+
+    def test_a_log_does_not_come_back(self) -> None:
+        held = self.closed()
+        with pytest.raises(BadDirectory, match="twice"):
+            check_successor(held, signed(following(held, log=self.OLD, earlier=(self.CLOSED,))))
