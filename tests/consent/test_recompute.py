@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from consent.recompute import OpenedBatch, check_corrections, counting_records
+from consent.recompute import OpenedBatch, check_corrections, counting_records, open_batch
+from vault.crypto.keys import OpeningKey, SigningKey
+from vault.crypto.seal import pad, seal
+from vault.encoding import compact_json
 from vault.errors import BadTotal
-from vault.messages import Record
+from vault.messages import Batch, Receipt, Record, batch_info
 
 RIDE = Record(
     act=b"\x01" * 16,
@@ -60,3 +63,29 @@ def test_a_correction_of_a_voided_record_is_taken() -> None:
 def test_any_other_correction_is_a_question_to_the_source(batches: list[OpenedBatch]) -> None:
     with pytest.raises(BadTotal, match="takes back"):
         check_corrections(batches)
+
+
+LINK, KEY, SOURCE = b"\x06" * 16, OpeningKey(b"\x07" * 32), SigningKey(b"\x08" * 32)
+TAGS = tuple(bytes([n]) * 16 for n in range(2, 10))
+
+
+def opened(*records: Record) -> OpenedBatch:
+    """A batch as a source sends it, with these records inside and the tags 02…, 03…, …"""
+    plain = pad(compact_json([record.plain() for record in records]))
+    sealed = seal(KEY.public, plain, batch_info(LINK, 0))
+    batch = Batch(iat=1, link=LINK, seq=0, tags=TAGS, sealed=sealed).signed(SOURCE)
+    receipt = Receipt(iat=1, of=b"\x09" * 32, taken=()).signed(SOURCE)
+    return open_batch(KEY, batch, receipt)
+
+
+def test_a_record_whose_tag_the_vault_never_saw_is_refused() -> None:
+    assert opened(RIDE).records == (RIDE,)
+    with pytest.raises(BadTotal, match="a tag of its own"):
+        opened(RIDE.model_copy(update={"tag": b"\x77" * 16}))
+
+
+def test_two_records_under_one_tag_are_refused() -> None:
+    other = RIDE.model_copy(update={"act": b"\x0a" * 16, "tag": TAGS[1]})
+    assert len(opened(RIDE, other).records) == 2
+    with pytest.raises(BadTotal, match="a tag of its own"):
+        opened(RIDE, other.model_copy(update={"tag": RIDE.tag}))
