@@ -1,0 +1,240 @@
+"""A witness's folder, and where it keeps what it saw (docs/protocol.md section 6).
+
+    witness.toml          name = "w1.example"
+    witness.key           Ed25519 seed, 32 bytes in hex, mode 0600
+    witness-mldsa.key     ML-DSA-44 seed, the same form; may be missing
+    logs.policy           the logs that it knows (C2SP tlog-policy): log VKEY … quorum none
+    seen/<hex>            the newest cosigned note of one log; hex: SHA-256 of its origin
+    evidence/<…>.json     two notes of one log that do not go together
+    lock                  held by the one server that runs on this folder
+
+A note is written to a new file, forced to the disk and renamed before anybody gets a signature. An
+older copy of `seen` would let a log go back: a witness that lost it is retired, with its keys.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+
+from consent.evidence import Evidence, heads_of
+from consent.log.cosignature import LatticeKey
+from consent.log.note import VerifierKey, read_vkey
+from consent.log.tlog_policy import read_policy
+from consent.place import read_key, read_text, replace_file, write_key, write_new, write_settings
+from consent.witness.core import Witness, log_id
+from vault.crypto.keys import SigningKey
+from vault.encoding import compact_json
+from vault.errors import BadPlace, BadShape
+
+Key = SigningKey | LatticeKey
+Logs = dict[str, tuple[VerifierKey, ...]]
+MOST_KEPT = 100
+_SETTINGS, _LOGS = "witness.toml", "logs.policy"
+_KEY, _LATTICE = "witness.key", "witness-mldsa.key"
+_SEEN, _EVIDENCE = "seen", "evidence"
+
+
+@dataclass(frozen=True)
+class WitnessPlace:
+    """An opened folder: the witness's name and keys, and the trusted keys of each origin."""
+
+    folder: Path
+    name: str
+    keys: tuple[Key, ...]
+    logs: Logs
+
+    def witness(self, now: Callable[[], int]) -> Witness:
+        """Return the witness over this folder's store; `now` is the wall clock, unix seconds."""
+        return Witness(self.name, self.keys, self.logs, FileStore(self.folder), now)
+
+    def evidence(self) -> list[Path]:
+        """Return the evidence files."""
+        return sorted((self.folder / _EVIDENCE).glob("*.json"))
+
+
+def make_place(folder: Path, name: str, lattice: bool, random: Callable[[int], bytes]) -> None:
+    """Make the folder (mode 0700) with fresh keys, an ML-DSA-44 key too if wanted, and no log.
+
+    Raises:
+        BadPlace: it holds a witness already.
+        BadShape: the name cannot be a key's, or this machine has no ML-DSA-44.
+    """
+    seeds = {_KEY: random(32), **({_LATTICE: random(32)} if lattice else {})}
+    _check(name, tuple(_key_of(file, seed) for file, seed in seeds.items()), {})
+    if (folder / _SETTINGS).exists():
+        raise BadPlace(f"{folder} holds a witness already")
+    for made in (folder, folder / _SEEN, folder / _EVIDENCE):
+        made.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file, seed in seeds.items():
+        write_key(folder / file, seed)
+    write_new(folder / _LOGS, "quorum none\n")
+    write_new(folder / _SETTINGS, write_settings({"name": name}))
+    _force(folder)
+
+
+def open_place(folder: Path) -> WitnessPlace:
+    """Return the folder's name, keys and logs.
+
+    Raises:
+        BadPlace: something is missing, malformed, or readable by others.
+    """
+    name = _read_name(folder / _SETTINGS)
+    files = [_KEY, *([_LATTICE] if (folder / _LATTICE).exists() else [])]
+    keys = tuple(_key_of(file, read_key(folder / file)) for file in files)
+    return WitnessPlace(folder, name, keys, _logs_of(_policy_text(folder), folder / _LOGS))
+
+
+def add_log(folder: Path, vkey: str) -> VerifierKey:
+    """Return the log's key (type 01), from now on one that this witness trusts.
+
+    Raises:
+        BadShape: no vkey of a log, or its key stands there already, also under another name.
+        BadPlace: the folder is no witness's, or cannot be written.
+    """
+    place, key = open_place(folder), read_vkey(vkey)
+    text = f"log {key}\n{_policy_text(folder)}"
+    read_policy(text.encode("utf-8"))
+    logs = {**place.logs, key.name: (*place.logs.get(key.name, ()), key)}
+    _check(place.name, place.keys, logs)
+    _replace(folder / _LOGS, text)
+    return key
+
+
+def _key_of(file: str, seed: bytes) -> Key:
+    return LatticeKey(seed) if file == _LATTICE else SigningKey(seed)
+
+
+def _check(name: str, keys: tuple[Key, ...], logs: Logs) -> None:
+    Witness(name, keys, logs, MemoryStore(), lambda: 0)
+
+
+def _read_name(path: Path) -> str:
+    try:
+        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError) as bad:
+        raise BadPlace(f"cannot read {path}; make the witness first") from bad
+    if not isinstance(name, str):
+        raise BadPlace(f"{path} has no name")
+    return name
+
+
+def _policy_text(folder: Path) -> str:
+    found = read_text(folder / _LOGS)
+    if found is None:
+        raise BadPlace(f"{folder / _LOGS} is missing")
+    return found
+
+
+def _logs_of(text: str, path: Path) -> Logs:
+    try:
+        keys = [log.key for log in read_policy(text.encode("utf-8")).logs]
+    except BadShape as bad:
+        raise BadPlace(f"{path}: {bad}") from bad
+    return {key.name: tuple(one for one in keys if one.name == key.name) for key in keys}
+
+
+class MemoryStore:
+    """The notes and the evidence in memory: for trials, since a witness must not forget."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._locks = Locks()
+        self._notes: dict[str, str] = {}
+        self.kept: dict[str, Evidence] = {}
+
+    def newest(self, origin: str) -> str | None:
+        """Return the stored note."""
+        return self._notes.get(origin)
+
+    def update(self, origin: str, step: Callable[[str | None], str]) -> str:
+        """Return what `step` made of the stored note, stored."""
+        with self._locks.hold(origin):
+            self._notes[origin] = step(self._notes.get(origin))
+            return self._notes[origin]
+
+    def keep(self, evidence: Evidence) -> None:
+        """Keep evidence once."""
+        self.kept.setdefault(_file_of(evidence), evidence)
+
+
+class FileStore:
+    """The notes and the evidence as files of a witness's folder; the caller holds the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Stand on a folder that was made.
+
+        Raises:
+            BadPlace: a folder for notes or evidence is missing; nothing may look like never seen.
+        """
+        self._seen, self._evidence = folder / _SEEN, folder / _EVIDENCE
+        for needed in (self._seen, self._evidence):
+            if not needed.is_dir():
+                raise BadPlace(f"the folder {needed} is missing")
+        self._locks = Locks()
+
+    def newest(self, origin: str) -> str | None:
+        """Return the stored note; raises BadPlace."""
+        return read_text(self._seen / log_id(origin))
+
+    def update(self, origin: str, step: Callable[[str | None], str]) -> str:
+        """Return what `step` made of the stored note, once it is on the disk; raises BadPlace."""
+        with self._locks.hold(origin):
+            stored = self.newest(origin)
+            fresh = step(stored)
+            if fresh != stored:
+                _replace(self._seen / log_id(origin), fresh)
+            return fresh
+
+    def keep(self, evidence: Evidence) -> None:
+        """Keep evidence once, 100 files of each log and kind; raises BadPlace."""
+        path = self._evidence / _file_of(evidence)
+        # By log and kind: neither another log nor honest checkpoints sent with wrong proofs, which
+        # anybody can do, take the room of a fork.
+        alike = path.name.rpartition("-")[0]
+        if path.exists() or len(list(self._evidence.glob(f"{alike}-*.json"))) >= MOST_KEPT:
+            return
+        _replace(path, compact_json(evidence.plain()).decode("utf-8") + "\n")
+
+
+def _file_of(evidence: Evidence) -> str:
+    """Return a name by kind, log and the two checkpoints: lines and proofs could be varied."""
+    first, second = heads_of(evidence)
+    both = sha256(f"{first}{second}".encode()).hexdigest()
+    return f"{evidence.kind}-{log_id(first.origin)[:16]}-{both[:32]}.json"
+
+
+class Locks:
+    """One lock for each log: a busy log does not keep another one waiting."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._guard, self._locks = Lock(), dict[str, Lock]()
+
+    def hold(self, origin: str) -> AbstractContextManager[object]:
+        """Return the log's lock, to be held for a block."""
+        with self._guard:
+            return self._locks.setdefault(origin, Lock())
+
+
+def _replace(path: Path, text: str) -> None:
+    replace_file(path, text.encode("utf-8"))
+    _force(path.parent)
+
+
+def _force(folder: Path) -> None:
+    """Force a folder's names to the disk: without it a rename may be lost with the power."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as bad:
+        raise BadPlace(f"cannot force {folder} to the disk: {bad.strerror}") from bad
