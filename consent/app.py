@@ -6,9 +6,11 @@ app = make_app(open_place(folder), clock)
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +21,22 @@ from fastapi.middleware.cors import CORSMiddleware
 from consent import erasure, events, health, openapi, requests
 from consent import http as consent_http
 from consent.known import Known
+from consent.log import submission
+from consent.log.note import VerifierKey, read_vkey
+from consent.log.refresh import Refresh
+from consent.log.rounds import Rounds
 from consent.log.sequencer import Sequencer
+from consent.log.tlog_policy import LogPolicy, policy_of
 from consent.middleware import Answers, Meters
 from consent.place import Place
 from vault import calls, register
 from vault import http as vault_http
 from vault.dpop import Seen
-from vault.errors import BadPlace
+from vault.errors import BadPlace, LogUnavailable
 from vault.limits import Bucket
+from vault.messages import LogEntry
 from vault.operator import Operator
-from vault.storage.database import Database
+from vault.storage.database import Database, Transaction
 from vault.storage.sqlcipher import SqlCipher
 
 if TYPE_CHECKING:
@@ -91,6 +99,45 @@ def _open_to_pages(app: FastAPI) -> None:
     )
 
 
+def listed_policy(database: Database, log: VerifierKey) -> LogPolicy:
+    """Return whom the directory in force names as a log's witnesses, and its quorum.
+
+    Nobody while there is no directory in force that lists the log.
+    """
+
+    def work(tx: Transaction) -> LogEntry | None:
+        if not register.has_directory(tx):
+            return None
+        directory = register.in_force(tx)
+        listed = (directory.listing.log, *directory.earlier)
+        return next((entry for entry in listed if entry.vkey == str(log)), None)
+
+    entry = database.read(work)
+    if entry is None:
+        return LogPolicy()
+    return policy_of(log, [read_vkey(vkey) for vkey in entry.witnesses], entry.quorum)
+
+
+def log_of(
+    database: Database,
+    place: Place,
+    known: Sequence[str] = (),
+    keep: Callable[[str], None] = lambda _: None,
+) -> Sequencer:
+    """Return the place's logs over its database; arguments and errors as Sequencer has them."""
+    origin, policy = place.settings.origin, place.witnesses
+    return Sequencer(database, origin, place.log_key, known, keep, policy, place.later_logs)
+
+
+def _check_turn(tx: Transaction) -> None:
+    """Return when nothing is in the way of a turn; raises LogUnavailable.
+
+    What an erasure that began still has to log would wait until the log is closed.
+    """
+    if erasure.begun(tx):
+        raise LogUnavailable("an account is being erased; post the directory again")
+
+
 def make_app(
     place: Place,
     database: Database,
@@ -98,6 +145,7 @@ def make_app(
     wall: Clock = wall_clock,
     known: Known | None = None,
     random: Callable[[int], bytes] = os.urandom,
+    send: submission.Send | None = None,
 ) -> FastAPI:
     """Return the application over an open database, which it closes when it ends.
 
@@ -108,23 +156,51 @@ def make_app(
         wall: the wall clock, on which DPoP proofs stay.
         known: what is known of the log outside the database; None: nothing, and nothing is kept.
         random: gives so many random bytes: the salts of log entries.
+        send: carries requests to the witnesses of the place; None: HTTP.
 
     Raises:
-        BadDatabase: the stored log does not fit its checkpoint or key, or is older than a known
-            checkpoint or of another history.
+        BadDatabase: the stored log does not fit its checkpoint or key, or is older than what a
+            known checkpoint or a witness has of it, or of another history.
     """
-    settings, known = place.settings, known or Known()
-    log = Sequencer(database, settings.origin, place.log_key, known.checkpoints, known.keep)
+    settings, known, grown = place.settings, known or Known(), threading.Event()
+
+    def keep(checkpoint: str) -> None:
+        known.keep(checkpoint)
+        grown.set()
+
+    log = log_of(database, place, known.checkpoints, keep)
+    vkeys = [str(tree.vkey) for tree in log.trees]
     operator = Operator(
-        settings.vault, place.vault_key, settings.auditor, str(log.vkey), now, random
+        settings.vault,
+        place.vault_key,
+        settings.auditor,
+        vkeys[0],
+        now,
+        random,
+        frozenset(map(str, place.witnesses.keys)),
+        tuple(vkeys[1:]),
+        _check_turn,
+        log.check_closed,
     )
     database.read(lambda tx: register.check_own_key(tx, operator))
+    rounds = Rounds(
+        log,
+        place.witnesses,
+        partial(listed_policy, database),
+        send or submission.Carrier(),
+        wall,
+    )
+    rounds.begin()  # before anything is signed
+    refresh = Refresh(rounds, grown)
     log.sequence()  # what a stopped server had committed and not logged yet
     erasure.complete(database, operator, log.sequence)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        refresh.start()
         yield
+        refresh.stop()
+        rounds.close()
         database.close()
 
     app = FastAPI(
@@ -133,7 +209,7 @@ def make_app(
         openapi_url=None,  # consent/openapi.py has its own; without it there are no pages either
         redirect_slashes=False,  # there is no such route: so it says, in the one form of a 404
     )
-    app.state.log = log
+    app.state.log, app.state.rounds = log, rounds
     app.state.service = calls.Service(
         database,
         operator,
@@ -156,5 +232,6 @@ def make_app(
     calls.answer_problems(app)
     _open_to_pages(app)
     app.state.meters = Meters()
+    app.state.meters.registry.register(health.Ages(rounds, wall))
     app.add_middleware(Answers, meters=app.state.meters, secure=settings.url.startswith("https://"))
     return app

@@ -152,16 +152,23 @@ DOORS: Mapping[str, Door] = MappingProxyType(
         "GET /openapi.json": Door(
             ANYBODY, None, Plain("application/json", "this page, without examples"), PUBLIC
         ),
+        "GET /v1/log": Door(ANYBODY, None, replies.LogStanding, (*PUBLIC, LogUnavailable)),
         "GET /log/checkpoint": Door(
             ANYBODY,
             None,
-            Plain("text/plain; charset=utf-8", "the newest signed checkpoint"),
+            Plain(
+                "text/plain; charset=utf-8",
+                "the first log's newest checkpoint that the witnesses cosigned",
+            ),
             (LogUnavailable,),
         ),
         "GET /log/{path}": Door(
             ANYBODY,
             None,
-            Plain("application/octet-stream", "a tile or entry bundle (C2SP tlog-tiles)"),
+            Plain(
+                "application/octet-stream",
+                "a tile or entry bundle (C2SP tlog-tiles); <name>/checkpoint is text/plain",
+            ),
             (NotFound, LogUnavailable),
         ),
         "GET /healthz": Door(ANYBODY, None, Plain("text/plain; charset=utf-8", "ok")),
@@ -317,7 +324,9 @@ DOORS: Mapping[str, Door] = MappingProxyType(
             ),
         ),
         "GET /v1/holder/tokens": Door(HOLDER, None, replies.Tokens, CALLED),
-        "GET /v1/holder/entries": Door(HOLDER, None, replies.Entries, CALLED),
+        "GET /v1/holder/entries": Door(
+            HOLDER, None, replies.OwnEntries, (*CALLED, BadShape), query=("first",)
+        ),
         "GET /v1/holder/releases": Door(HOLDER, None, replies.Releases, CALLED),
         "GET /v1/holder/requests": Door(HOLDER, None, replies.HolderRequests, CALLED),
         "POST /v1/holder/requests/{handle}": Door(

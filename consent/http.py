@@ -11,19 +11,36 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from consent import erasure, events, grants, guard, releases, requests
+from consent.log.circle import time_of
+from consent.log.rounds import Rounds
 from consent.log.sequencer import Sequencer
+from consent.log.tlog_policy import Opened
+from consent.log.tree import Tree
 from consent.messages import Ask, TokenPost
 from consent.templates import load_templates
 from vault import journal, register
-from vault.calls import Call, CallIn, First, Now, ServiceIn, answer, limit_public, path_id
+from vault.calls import (
+    Call,
+    CallIn,
+    First,
+    Now,
+    ServiceIn,
+    answer,
+    limit_public,
+    path_id,
+    problem,
+)
 from vault.crypto.keys import write_symbols
 from vault.encoding import Json, b64u, text_hash
-from vault.errors import NotFound
+from vault.errors import LogUnavailable, NotFound
 from vault.methodology.release import load_release
 from vault.methodology.shelf import release_names, shipped_files
 from vault.storage.database import Transaction
 
 AUDIT_PAGE = 500
+HELD_PAUSE = 10
+"""Seconds after which a held release may be asked for again."""
+OWN_PAGE = 200
 router = APIRouter()
 
 
@@ -33,7 +50,14 @@ def log_of(request: Request) -> Sequencer:
     return log
 
 
+def rounds_of(request: Request) -> Rounds:
+    """Return the rounds of witnesses that the app was made with."""
+    rounds: Rounds = request.app.state.rounds
+    return rounds
+
+
 LogIn = Annotated[Sequencer, Depends(log_of)]
+RoundsIn = Annotated[Rounds, Depends(rounds_of)]
 
 
 @router.post("/v1/holder/binds")
@@ -105,10 +129,17 @@ def get_tokens(call: CallIn) -> JSONResponse:
 
 
 @router.get("/v1/holder/entries")
-def get_entries(call: CallIn) -> JSONResponse:
-    """Return every logged entry of the caller's account."""
-    rows = call.read(lambda tx, _: journal.entries_of(tx, call.caller))
-    return answer({"entries": [_entry(row) for row in rows]})
+def get_entries(call: CallIn, first: First = 0) -> JSONResponse:
+    """Return a page of the caller's logged entries, each with its proof."""
+
+    def work(tx: Transaction, _: Now) -> list[journal.Entry]:
+        rows = journal.entries_of(tx, call.caller)
+        return [row for row in rows if (row.position or 0) >= first][:OWN_PAGE]
+
+    rows = call.read(work)
+    listed: list[Json] = [{**_entry(row), "proof": call.prove(text_hash(row.text))} for row in rows]
+    last = rows[-1].position if len(rows) == OWN_PAGE else None
+    return answer({"entries": listed, "next": None if last is None else last + 1})
 
 
 def _entry(row: journal.Entry) -> dict[str, Json]:
@@ -250,26 +281,48 @@ def get_events(call: CallIn, after: First = 0) -> JSONResponse:
 
 
 @router.post("/v1/releases")
-def post_release(call: CallIn) -> JSONResponse:
-    """Release the blind sum of a window; a refusal is logged before it is answered."""
-    asked = Ask.parse(call.body)
-    found = call.write(
-        lambda tx, at: releases.ask(
-            tx, at.operator, at.directory, call.party(at, "platform"), asked
-        )
-    )
-    proof = call.prove(found.name)
-    if isinstance(found, releases.RefusedAsk):
-        raise found.error
+def post_release(call: CallIn, rounds: RoundsIn) -> Response:
+    """Release the blind sum of a window; a refusal is logged before it is answered.
+
+    While the witnesses are waited for, the person may stop: what leaves is decided once more
+    after that, so that nothing leaves when a stop was answered.
+    """
+    found = _ask(call)
+    try:
+        rounds.cover(found.name)
+    except LogUnavailable as held:
+        return _held(held)
+    if rounds.has_witnesses:
+        found = _ask(call)
     return answer(
         {
             "release": found.release,
             "grant": found.grant,
             "sealed": b64u(found.sealed),
             "closes": [{"close": text} for text in found.closes],
-            "proof": proof,
+            "proof": call.prove(found.name),
         }
     )
+
+
+def _ask(call: Call) -> releases.Released:
+    asked = Ask.parse(call.body)
+    found = call.write(
+        lambda tx, at: releases.ask(
+            tx, at.operator, at.directory, call.party(at, "platform"), asked
+        )
+    )
+    if isinstance(found, releases.RefusedAsk):
+        call.prove(found.name)
+        raise found.error
+    return found
+
+
+def _held(error: LogUnavailable) -> Response:
+    """Answer a release that stays here until witnesses have seen it; asking again gives it."""
+    reply = problem(error)
+    reply.headers["Retry-After"] = str(HELD_PAUSE)
+    return reply
 
 
 @router.get("/v1/grants/{grant}")
@@ -329,15 +382,55 @@ def get_audit_entries(call: CallIn, first: First = 0) -> JSONResponse:
     return answer({"entries": [_entry(row) for row in call.read(work)]})
 
 
+@router.get("/v1/log", dependencies=[Depends(limit_public)])
+def get_log(rounds: RoundsIn) -> JSONResponse:
+    """Return how far the log is that goes on, when which witness last saw it, and which ended."""
+    found = rounds.standing()
+    witnesses: list[Json] = [
+        {"name": seen.name, "size": seen.size, "at": seen.at, "state": seen.state}
+        for seen in found.witnesses
+    ]
+    body: dict[str, Json] = {
+        "origin": found.origin,
+        "size": found.size,
+        "cosigned": _cosigned(found.cosigned),
+        "quorum": {"policy": found.named, "directory": found.listed},
+        "witnesses": witnesses,
+        "held": found.held,
+    }
+    if found.earlier:
+        body["earlier"] = [
+            {"origin": ended.origin, "size": ended.size, "cosigned": _cosigned(ended.cosigned)}
+            for ended in found.earlier
+        ]
+    return answer(body)
+
+
+def _cosigned(opened: Opened | None) -> dict[str, Json] | None:
+    if opened is None:
+        return None
+    return {"size": opened.checkpoint.size, "at": time_of(opened)}
+
+
 @router.get("/log/checkpoint")
 def get_checkpoint(log: LogIn) -> Response:
-    """Return the signed checkpoint."""
-    headers = {"Cache-Control": "max-age=2"}
-    return Response(log.checkpoint(), media_type="text/plain; charset=utf-8", headers=headers)
+    """Return the signed checkpoint of the first log."""
+    return _checkpoint(log.named(""))
 
 
 @router.get("/log/{path:path}")
 def get_tile(path: str, log: LogIn) -> Response:
-    """Return a tile or entry bundle of the log (C2SP tlog-tiles)."""
+    """Return a tile or entry bundle (C2SP tlog-tiles); a later log's stand under its name."""
+    name, _, rest = path.partition("/")
+    if name in ("", "tile"):
+        name, rest = "", path
+    tree = log.named(name)
+    if name and rest == "checkpoint":
+        return _checkpoint(tree)
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response(log.tile(path), media_type="application/octet-stream", headers=headers)
+    return Response(tree.tile(rest), media_type="application/octet-stream", headers=headers)
+
+
+def _checkpoint(tree: Tree) -> Response:
+    headers = {"Cache-Control": "max-age=2"}
+    return Response(tree.checkpoint(), media_type="text/plain; charset=utf-8", headers=headers)

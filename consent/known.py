@@ -3,10 +3,13 @@
     vault.db            the database, which a careless hand may replace by an older copy
     known.checkpoint    the signed note of the last tree that was made from it
 
-After each sequencing the file is replaced; at the start the stored log must be that tree or an
-extension of it (docs/protocol.md section 6). A crash between the commit and the file leaves the
-file older, which is fine. It is not forced to the disk, which would double the cost of a commit: a
-power cut may leave it older, or empty, and empty says nothing.
+After each sequencing the file is replaced; at the start the stored log of that origin must be that
+tree or an extension of it (docs/protocol.md section 6). When the log turned, the next one's
+checkpoint comes here with its first entry, which names the last tree of the one before.
+
+A crash between the commit and the file leaves the file older, which is fine. It is not forced to
+the disk, which would double the cost of a commit: a power cut may leave it older, or empty, and
+empty says nothing.
 """
 
 from __future__ import annotations

@@ -65,7 +65,11 @@ PARAMETERS: Mapping[str, Page] = {
     "handle": _text("[0-9a-f]{20}", "handle of a request: 10 bytes in lower-case hex"),
     "release": _text("[a-z0-9.-]{3,64}", "id of a methodology release"),
     "behaviour": _text("[a-z0-9._-]{3,64}", "id of a behaviour"),
-    "path": _text("tile/.+", "path of a tile as C2SP tlog-tiles names it, slashes included"),
+    "path": _text(
+        "([0-9a-z]{1,16}/)?tile/.+",
+        "path of a tile as C2SP tlog-tiles names it, slashes included; the name of a later log"
+        " stands before it",
+    ),
     "first": _number(0, 2**53 - 1, "where the page begins: `next` of the page before"),
     "after": _number(0, 2**53 - 1, "the cursor: `n` of the last event seen"),
     "life": _number(60, 86400, "seconds after which the wrap ends; without it, it stays"),

@@ -3,6 +3,8 @@
     vault.toml          vault = "vault.example", url = "https://…", auditor = "…base64url…"
     database.key        raw SQLCipher key, 32 bytes in hex, mode 0600
     vault.key log.key   Ed25519 seeds, the same form
+    log-2027.key        the same: the log that follows when the first one ends, and so on by name
+    witnesses.policy    who witnesses the log (C2SP tlog-policy with URLs); may be missing
     vault.db            the database
     lock                held by the one server that runs on this folder
 
@@ -20,15 +22,18 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from consent.log.tlog_policy import LogPolicy, read_policy
 from vault.crypto.keys import Secret, SigningKey
 from vault.encoding import b64u, unb64u
 from vault.errors import BadPlace, BadShape
 
 _SETTINGS = "vault.toml"
+WITNESSES = "witnesses.policy"
 _NAME = re.compile(r"[a-z0-9.-]{3,64}")
+_LOG_NAME = re.compile(r"[0-9a-z]{1,16}")
 _URL = re.compile(r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9./-]*)?")
 
 
@@ -42,8 +47,12 @@ class Settings:
 
     @property
     def origin(self) -> str:
-        """The log's name: its URL without the scheme."""
+        """The first log's name: its URL without the scheme."""
         return self.url.partition("://")[2] + "/log"
+
+    def origin_of(self, name: str) -> str:
+        """Return the name in checkpoints of a log that follows the first one."""
+        return f"{self.origin}/{name}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,14 @@ class Place:
     database_key: Secret
     vault_key: SigningKey
     log_key: SigningKey
+    witnesses: LogPolicy = field(default_factory=LogPolicy)
+    later: tuple[tuple[str, SigningKey], ...] = ()
+    """Names and keys of the logs that follow the first one, in their order."""
+
+    @property
+    def later_logs(self) -> tuple[tuple[str, SigningKey], ...]:
+        """Their origins and keys."""
+        return tuple((self.settings.origin_of(name), key) for name, key in self.later)
 
 
 def make_place(folder: Path, settings: Settings, random: Callable[[int], bytes]) -> None:
@@ -91,7 +108,61 @@ def open_place(folder: Path) -> Place:
         database_key=Secret(read_key(folder / "database.key")),
         vault_key=SigningKey(read_key(folder / "vault.key")),
         log_key=SigningKey(read_key(folder / "log.key")),
+        witnesses=_read_witnesses(folder / WITNESSES),
+        later=tuple((name, SigningKey(read_key(path))) for name, path in _later(folder)),
     )
+
+
+def add_log(folder: Path, name: str, random: Callable[[int], bytes]) -> None:
+    """Make the key of the log that follows the last one; its name comes after theirs.
+
+    Raises:
+        BadPlace: no name of its form, or it would not be the last; no vault there.
+    """
+    _check_log_name(name)
+    last = max((log for log, _ in open_place(folder).later), default="")
+    if name <= last:
+        raise BadPlace(f"the log {name} would not come after {last}")
+    write_key(folder / f"log-{name}.key", random(32))
+
+
+def _later(folder: Path) -> list[tuple[str, Path]]:
+    found = sorted((path.stem.removeprefix("log-"), path) for path in folder.glob("log-*.key"))
+    for name, _ in found:
+        _check_log_name(name)
+    return found
+
+
+def _check_log_name(name: str) -> None:
+    # Under /log/ stand "tile" and "checkpoint" of the first log.
+    if not _LOG_NAME.fullmatch(name) or name in ("tile", "checkpoint"):
+        raise BadPlace(f"a later log is named [0-9a-z]{{1,16}}, such as 2027, found {name[:40]!r}")
+
+
+def write_witnesses(folder: Path, text: str) -> None:
+    """Put a policy in the place of the folder's `witnesses.policy`.
+
+    Raises:
+        BadPlace: no policy in its form, a witness without an http or https URL, or no such folder.
+    """
+    _check_witnesses(text, folder / WITNESSES)
+    replace_file(folder / WITNESSES, text.encode("utf-8"))
+
+
+def _read_witnesses(path: Path) -> LogPolicy:
+    text = read_text(path)
+    return LogPolicy() if text is None else _check_witnesses(text, path)
+
+
+def _check_witnesses(text: str, path: Path) -> LogPolicy:
+    try:
+        policy = read_policy(text.encode("utf-8"))
+    except BadShape as bad:
+        raise BadPlace(f"{path}: {bad}") from bad
+    for name, witness in policy.witnesses.items():
+        if not _URL.fullmatch(witness.url):
+            raise BadPlace(f"{path}: the witness {name} has no URL to ask it at")
+    return policy
 
 
 @contextmanager

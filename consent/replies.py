@@ -72,11 +72,19 @@ class Time(Reply):
     now: Unix
 
 
-class DirectoryInForce(Reply):
-    """The directory in force."""
+class Turn(Reply):
+    """A directory that was the last entry of its log and names the next one."""
 
     directory: DirectoryText
     proof: Proof
+
+
+class DirectoryInForce(Reply):
+    """The directory in force; `turns` is there once a log ended, oldest first."""
+
+    directory: DirectoryText
+    proof: Proof
+    turns: list[Turn] | None = None
 
 
 class Wrap(Reply):
@@ -226,6 +234,19 @@ class Entries(Reply):
     entries: list[LoggedEntry]
 
 
+class OwnLoggedEntry(LoggedEntry):
+    """A text of the log that concerns the caller, and its proof."""
+
+    proof: Proof
+
+
+class OwnEntries(Reply):
+    """A page of the caller's entries; `next` is the `first` of the next page, null at the end."""
+
+    entries: list[OwnLoggedEntry]
+    next: Counter | None
+
+
 class ProvedRelease(Reply):
     """A release and its proof."""
 
@@ -344,12 +365,59 @@ class ReleaseList(Reply):
     releases: list[ReleaseInForce]
 
 
+class CosignedSize(Reply):
+    """The newest checkpoint with the quorum; `at` is the time of its oldest cosignature."""
+
+    size: Counter
+    at: Unix
+
+
+class Quorum(Reply):
+    """What the vault's own policy asks for (`none`: nothing), and how many the directory does."""
+
+    policy: str
+    directory: Counter
+
+
+class WitnessSeen(Reply):
+    """A witness, what it cosigned last, and how it answered last; size and time 0: not yet."""
+
+    name: str
+    size: Counter
+    at: Unix
+    state: Literal["ok", "missing", "unknown"]
+
+
+class EndedLog(Reply):
+    """A log that ended, and its last checkpoint once that had the quorum."""
+
+    origin: str
+    size: Counter
+    cosigned: CosignedSize | None
+
+
+class LogStanding(Reply):
+    """How far the log is and its witnesses are; `held`: no release would be answered now.
+
+    `earlier` is there once a log ended, oldest first; all else is of the log that goes on.
+    """
+
+    origin: str
+    size: Counter
+    cosigned: CosignedSize | None
+    quorum: Quorum
+    witnesses: list[WitnessSeen]
+    held: bool
+    earlier: list[EndedLog] | None = None
+
+
 class Ready(Reply):
     """What the server stands on."""
 
     database: Fault
     directory: Fault
     log: Fault
+    witnesses: Literal["ok", "held", "none"]
 
 
 class Problem(Reply):

@@ -106,15 +106,18 @@ CREATE TABLE refusals (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE log_tile (             -- level -1: entry bundles
+    log   INTEGER NOT NULL,         -- 0, 1, …: the vault's logs in their order
     level INTEGER NOT NULL,
     n     INTEGER NOT NULL,
     data  BLOB NOT NULL,
-    PRIMARY KEY (level, n)
+    PRIMARY KEY (log, level, n)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE log_head (
-    one        INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+CREATE TABLE log_head (             -- the last one goes on, the others are closed
+    log        INTEGER NOT NULL PRIMARY KEY,
+    base       INTEGER NOT NULL,    -- how many entries stand in the logs before
     size       INTEGER NOT NULL,
     root       BLOB NOT NULL,
-    checkpoint TEXT NOT NULL
+    checkpoint TEXT NOT NULL,
+    cosigned   TEXT NOT NULL DEFAULT ''   -- the newest note that a quorum of witnesses signed
 ) STRICT;

@@ -328,7 +328,7 @@ def unavailable(town: PlayTown, door: str) -> httpx2.Response:
         call = good(town, door)
         if door == "POST /v1/directory":
             call = replace(call, body=directory_letter_of(empty).body(), key=STRANGER)
-        if door in ("POST /v1/directory", "GET /log/checkpoint", "GET /log/{path}"):
+        if door in ("POST /v1/directory", "GET /v1/log", "GET /log/checkpoint", "GET /log/{path}"):
             empty.database.write(lambda tx: tx.run("DELETE FROM log_head"))
         return knock(empty, call)
 

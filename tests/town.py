@@ -201,6 +201,7 @@ DOORS = [
     Door("GET", "/healthz"),
     Door("GET", "/readyz"),
     Door("GET", "/metrics"),
+    Door("GET", "/v1/log"),
     Door("GET", "/log/checkpoint"),
     Door("GET", "/log/{path:path}"),
     # Anyone may carry the auditor's directory: its signature counts, not who brings it.

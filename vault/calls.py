@@ -63,19 +63,22 @@ class Rollover:
         Looks once a quarter of an hour: every zone's months begin at one.
         """
         quarter = self._operator.now() // 900
-        if quarter != self._seen:
-            self._database.write(self._sweep)
+        if quarter != self._seen and self._database.write(self._sweep):
             faults.point("sweep-after-commit")
             self._database.scrub()  # what a stop or an erasure could not, while somebody read
             self._seen = quarter
 
-    def _sweep(self, tx: Transaction) -> None:
+    def _sweep(self, tx: Transaction) -> bool:
+        """Return whether it is done; while the log turns nothing is written down."""
+        if journal.turning(tx):
+            return False
         if register.has_directory(tx):
             absents.sweep(tx, self._operator, register.in_force(tx))
             faults.point("sweep-before-commit")
             batches.drop_tags(tx, self._operator.now() - TAG_LIFE)
             for sweep in self._sweeps:
                 sweep(tx, journal.stand_still(tx, self._operator))
+        return True
 
 
 @dataclass(frozen=True)
@@ -144,9 +147,14 @@ class Call:
             raise BadJws("wanted a compact JWS in ASCII") from bad
 
     def write(self, work: Callable[[Transaction, Now], T]) -> T:
-        """Return what the work returned, committed, under the directory in force."""
+        """Return what the work returned, committed, under the directory in force.
+
+        Raises:
+            LogUnavailable: the log turns; or as the work raises.
+        """
 
         def ruled(tx: Transaction) -> T:
+            journal.check_open(tx)
             at = _now(tx, self.service.operator)
             _check_key(at)
             done = work(tx, at)

@@ -11,7 +11,7 @@ import re
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-from vault import absents, accounts, batches, closes, links, register
+from vault import absents, accounts, batches, closes, journal, links, register
 from vault.calls import (
     CallIn,
     First,
@@ -22,6 +22,7 @@ from vault.calls import (
     limit_public,
     path_id,
 )
+from vault.directory import Directory
 from vault.encoding import Json, b64u, text_hash
 from vault.errors import (
     BadShape,
@@ -41,9 +42,18 @@ def get_time(service: ServiceIn) -> JSONResponse:
 
 @router.get("/v1/directory", dependencies=[Depends(limit_public)])
 def get_directory(service: ServiceIn) -> JSONResponse:
-    """Return the directory in force and its log proof."""
-    directory = service.database.read(register.in_force)
-    return answer({"directory": directory.text, "proof": service.prove(directory.hash)})
+    """Return the directory in force and its log proof, and every turn of the log that led to it."""
+
+    def work(tx: Transaction) -> tuple[Directory, list[journal.Entry]]:
+        return register.in_force(tx), journal.turns_of(tx)
+
+    directory, ends = service.database.read(work)
+    body: dict[str, Json] = {"directory": directory.text, "proof": service.prove(directory.hash)}
+    if ends:  # the last entry of each log that was closed
+        body["turns"] = [
+            {"directory": end.text, "proof": service.prove(text_hash(end.text))} for end in ends
+        ]
+    return answer(body)
 
 
 @router.post("/v1/directory")

@@ -1,4 +1,11 @@
-"""The server's side of the directory: the auditor posts versions, the last one is in force."""
+"""The server's side of the directory: the auditor posts versions, the last one is in force.
+
+The log turns by two of them (docs/protocol.md section 6):
+
+    version 7, log A     in force
+    version 8, log B     the turn: the last entry of log A; not in force yet, nothing else is taken
+    version 9, log B     the closing: names A's last tree, the first entry of log B; in force
+"""
 
 from __future__ import annotations
 
@@ -15,9 +22,11 @@ from vault.errors import (
     LogUnavailable,
     UnknownKey,
 )
-from vault.messages import Listing
+from vault.messages import Listing, LogEntry
 from vault.operator import Operator
 from vault.storage.database import Transaction
+
+_STRANGE = "the directory names another vault, or not this vault's key and log"
 
 
 class _Version(NamedTuple):
@@ -29,10 +38,12 @@ class _Version(NamedTuple):
 def in_force(tx: Transaction) -> Directory:
     """Return the directory in force.
 
+    While the log turns that is the one before the turn.
+
     Raises:
         LogUnavailable: the auditor has not posted the first one yet.
     """
-    last = _last(tx)
+    last = _before_last(tx) if journal.turning(tx) else _last(tx)
     if last is None:
         raise LogUnavailable("this vault has no directory yet: its auditor must post version 1")
     return read_directory(last.text, last.signer)
@@ -48,10 +59,12 @@ def publish(tx: Transaction, operator: Operator, text: str) -> bytes:
 
     1. the stored answer for the same bytes. 2. signed by the pinned auditor key or the key the
     last version names as `next`. 3. the next version, and its prev. 4. it names this vault, its key
-    and its log.
+    and its log, or as a turn the log that may follow; after a turn it closes the log that ended.
+    5. this vault asks every witness it names, and they can make its quorum.
 
     Raises:
         BadJws, BadType, UnknownKey, BadShape, DifferentBytes: a check fails.
+        LogUnavailable: the log cannot turn now, or the turn is not in the log yet.
     """
     # Its kind first: the journal holds texts of every kind.
     envelope = read_envelope(text, Listing.typ)
@@ -65,15 +78,17 @@ def publish(tx: Transaction, operator: Operator, text: str) -> bytes:
     except BadDirectory as bad:
         raise BadShape(str(bad)) from bad
     _check_next(held, fresh)  # 3
-    if not _lists(fresh, operator) or fresh.listing.log.vkey != operator.log:  # 4
-        raise BadShape("the directory names another vault, or not this vault's key and log")
+    if not _lists(fresh, operator):  # 4
+        raise BadShape(_STRANGE)
+    edge = _edge(tx, operator, held, fresh)  # 4
+    _check_witnesses(fresh.listing.log, operator)  # 5
     tx.run(
         "INSERT INTO directories (version, text, signer) VALUES (?, ?, ?)",
         fresh.listing.version,
         text,
         signer,
     )
-    return journal.append(tx, operator, text)
+    return journal.append(tx, operator, text, edge=edge)
 
 
 def check_own_key(tx: Transaction, operator: Operator) -> None:
@@ -86,6 +101,56 @@ def check_own_key(tx: Transaction, operator: Operator) -> None:
         raise BadPlace("the directory in force does not list this vault's signing key")
 
 
+def _edge(
+    tx: Transaction, operator: Operator, held: Directory | None, fresh: Directory
+) -> journal.Edge:
+    """Return where a directory stands in its log, once its logs are those of this vault."""
+    if held and journal.turning(tx):
+        _check_closing(tx, operator, held, fresh)
+        return "first"
+    log = held.listing.log.vkey if held else operator.log
+    if fresh.earlier != (held.earlier if held else ()):
+        raise BadShape("the directory lists a log as ended that goes on, or that is not ours")
+    if fresh.listing.log.vkey == log:
+        return ""
+    if held is None or fresh.listing.log.vkey != operator.log_after(log):
+        raise BadShape(_STRANGE)
+    _check_name(fresh.listing.log)
+    operator.check_turn(tx)
+    return "last"
+
+
+def _check_closing(tx: Transaction, operator: Operator, turn: Directory, fresh: Directory) -> None:
+    ended = in_force(tx).listing.log
+    if fresh.listing.log.vkey != turn.listing.log.vkey or fresh.earlier[:-1] != turn.earlier:
+        raise BadShape(f"the log turns: wanted the directory that closes {ended.origin}")
+    _check_name(fresh.listing.log)
+    closed = fresh.earlier[-1] if len(fresh.earlier) > len(turn.earlier) else None
+    if closed is None or _terms(closed) != _terms(ended):
+        raise BadShape(f"wanted {ended.origin} among the ended logs, as the directory listed it")
+    operator.check_closed(tx, closed)
+
+
+def _terms(log: LogEntry) -> tuple[str, str, tuple[str, ...], int]:
+    return log.origin, log.vkey, log.witnesses, log.quorum
+
+
+def _check_name(log: LogEntry) -> None:
+    if log.origin != log.vkey.partition("+")[0]:
+        raise BadShape("the origin of a log is the name in its vkey")
+
+
+def _check_witnesses(log: LogEntry, operator: Operator) -> None:
+    # Whoever goes by this directory would refuse every release of this vault.
+    strangers = sorted(set(log.witnesses) - operator.witnesses)
+    if strangers:
+        names = ", ".join(vkey.partition("+")[0][:80] for vkey in strangers)
+        raise BadShape(f"the directory names witnesses that this vault does not ask: {names}")
+    named = {vkey.partition("+")[0] for vkey in log.witnesses}  # keys of one name are one witness
+    if log.quorum > len(named):
+        raise BadShape(f"the directory wants {log.quorum} witnesses and names {len(named)}")
+
+
 def _lists(directory: Directory, operator: Operator) -> bool:
     vault = directory.party(directory.listing.vault)
     ours = {key.pk for key in vault.sig}
@@ -96,6 +161,11 @@ def _last(tx: Transaction) -> _Version | None:
     return tx.one(
         _Version, "SELECT version, text, signer FROM directories ORDER BY version DESC LIMIT 1"
     )
+
+
+def _before_last(tx: Transaction) -> _Version | None:
+    sql = "SELECT version, text, signer FROM directories ORDER BY version DESC LIMIT 1 OFFSET 1"
+    return tx.one(_Version, sql)
 
 
 def _signer(envelope: Envelope, pinned: bytes, last: bytes | None, held: Directory | None) -> bytes:

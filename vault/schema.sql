@@ -96,8 +96,10 @@ CREATE TABLE journal (              -- pending while position is null; consent/l
     hash     BLOB NOT NULL UNIQUE,
     account  TEXT,
     at       INTEGER NOT NULL,
+    turns    INTEGER NOT NULL DEFAULT 0 CHECK (turns IN (0, 1)),  -- 1: the last entry of its log
     salt     BLOB NOT NULL,
     text     TEXT NOT NULL
 ) STRICT;
 CREATE INDEX journal_pending ON journal (id) WHERE position IS NULL;
+CREATE INDEX journal_turns ON journal (id) WHERE turns = 1;
 CREATE INDEX journal_of_account ON journal (account, position);

@@ -1,4 +1,4 @@
-"""What ``carbonvault doctor`` looks at: clock, permissions, disk, database, log, directory.
+"""What ``carbonvault doctor`` looks at, a line each, from the clock to the log's witnesses.
 
     ok    permissions   5 key files, read by their owner only
     ok    disk          12.3 GB free
@@ -14,12 +14,15 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from consent.app import open_database
+from consent.app import listed_policy, log_of, open_database, wall_clock
 from consent.folder import Folder, open_folder, read_held
-from consent.log.sequencer import Sequencer
-from consent.place import Place, open_place, read_key
+from consent.log import submission
+from consent.log.circle import time_of
+from consent.log.rounds import Rounds, Standing
+from consent.place import WITNESSES, Place, open_place, read_key
 from vault import register
 from vault.crypto.keys import Secret
 from vault.directory import Directory
@@ -82,6 +85,8 @@ def _of_vault(folder: Path) -> list[Check]:
         return [*checks, Check("database", False, str(bad))]
     try:
         checks += [Check("database", True, "opens with its key"), _log(database, place)]
+        if checks[-1].passed():
+            checks.append(_judge("witnesses", lambda: _witnesses(database, place)))
         return [*checks, _directory_of(database, Wire(place.settings.url))]
     finally:
         database.close()
@@ -103,8 +108,12 @@ def _of_party(folder: Path, kind: str) -> list[Check]:
 
 
 def _attempt(name: str, look: Callable[[], str]) -> Check:
+    return _judge(name, lambda: Check(name, True, look()))
+
+
+def _judge(name: str, look: Callable[[], Check]) -> Check:
     try:
-        return Check(name, True, look())
+        return look()
     except VaultError as bad:
         return Check(name, False, str(bad))
 
@@ -140,11 +149,39 @@ def _clock(wire: Wire) -> Check:
 
 def _log(database: Database, place: Place) -> Check:
     def look() -> str:
-        log = Sequencer(database, place.settings.origin, place.log_key)
-        size = log.checkpoint().split("\n")[1]
-        return f"the right edge of {size} entries leads to the signed root"
+        log = log_of(database, place)
+        before = log.running.number
+        earlier = f"; logs that ended before it: {before}" if before else ""
+        return f"the right edge of {log.size()} entries leads to the signed root{earlier}"
 
     return _attempt("log", look)
+
+
+def _witnesses(database: Database, place: Place) -> Check:
+    if not place.witnesses.witnesses:
+        return Check("witnesses", None, "none: every proof is the log's word alone")
+    log = log_of(database, place)
+    listed = listed_policy(database, log.vkey)
+    strangers = [key.name for key in listed.keys if key not in place.witnesses.keys]
+    if strangers:
+        found = f"the directory names {', '.join(strangers)}, whom {WITNESSES} does not ask"
+        return Check("witnesses", False, found)
+    names = partial(listed_policy, database)
+    rounds = Rounds(log, place.witnesses, names, submission.Carrier(), wall_clock)
+    try:
+        rounds.look()
+        return _standing(rounds.standing())
+    finally:
+        rounds.close()
+
+
+def _standing(found: Standing) -> Check:
+    heard = ", ".join(f"{seen.name} {seen.state}" for seen in found.witnesses)
+    if found.cosigned is None:
+        return Check("witnesses", not found.held, f"{heard}; nothing was cosigned yet")
+    age = wall_clock() - time_of(found.cosigned)
+    size = found.cosigned.checkpoint.size
+    return Check("witnesses", not found.held, f"{heard}; {size} entries were cosigned {age} s ago")
 
 
 def _directory_of(database: Database, wire: Wire) -> Check:

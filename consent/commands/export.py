@@ -1,6 +1,7 @@
 """The log as files: what ``/log/`` serves, for a plain web server or an offline audit.
 
     OUT/tile/entries/000.p/44   OUT/tile/0/000.p/44   …   OUT/checkpoint
+    OUT/2027/tile/…             OUT/2027/checkpoint       a later log, under its name
 
 Each file is written aside, synced and renamed; the checkpoint comes last, so that whoever follows
 it finds every tile it needs (C2SP tlog-tiles). Files that are there already are compared: another
@@ -13,9 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from consent.log.sequencer import Sequencer
 from consent.log.tiles import ENTRIES, HEIGHT, MAX_LEVEL, WIDTH, Tile, count_at, width_at
 from consent.log.tlog_policy import open_checkpoint
+from consent.log.tree import Tree
 from consent.place import replace_file
 from vault.errors import BadPlace, BadProof, BadShape
 
@@ -37,8 +38,8 @@ def tiles_of(size: int) -> Iterator[Tile]:
             yield Tile(level, n, width_at(size, level, n))
 
 
-def export(log: Sequencer, out: Path, progress: Progress = lambda _done, _size: None) -> Exported:
-    """Write the log of its newest checkpoint; return what was written.
+def export(log: Tree, out: Path, progress: Progress = lambda _done, _size: None) -> Exported:
+    """Write one log of its newest checkpoint; return what was written.
 
     Raises:
         BadPlace: the folder holds another log, a longer one, or cannot be written.
@@ -55,7 +56,7 @@ def export(log: Sequencer, out: Path, progress: Progress = lambda _done, _size: 
     return Exported(size, len(wanted))
 
 
-def _check_before(log: Sequencer, out: Path, size: int) -> None:
+def _check_before(log: Tree, out: Path, size: int) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = (out / "checkpoint").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Commands of the operator: ``carbonvault init | serve | doctor | log export``."""
+"""Commands of the operator: ``carbonvault init | serve | doctor | log …``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,26 @@ from urllib.parse import urlsplit
 import typer
 import uvicorn
 
-from consent.app import hand_clock, make_app, open_database, wall_clock
+from consent.app import hand_clock, log_of, make_app, open_database, wall_clock
 from consent.commands.doctor import Check, examine
 from consent.commands.export import export
 from consent.known import FILE, Known
 from consent.log.note import ED25519, VerifierKey
-from consent.log.sequencer import Sequencer
-from consent.place import Place, Settings, hold, make_place, open_place
+from consent.log.tlog_policy import NONE
+from consent.place import (
+    WITNESSES,
+    Place,
+    Settings,
+    add_log,
+    hold,
+    make_place,
+    open_place,
+    read_text,
+    write_witnesses,
+)
 from consent.terminal import REFUSED, JsonOut, bars, new_app, spoken, tell, write_json
 from vault.encoding import Json, b64u, unb64u
+from vault.errors import BadShape
 
 log_app = new_app("The transparency log of a vault's folder.")
 Folder = Annotated[Path, typer.Argument(help="The vault's folder.")]
@@ -57,7 +68,7 @@ def init(
 
 
 def vkey_of(place: Place) -> str:
-    """Return the vkey of a place's log."""
+    """Return the vkey of a place's first log."""
     return str(VerifierKey(place.settings.origin, ED25519, place.log_key.public))
 
 
@@ -76,7 +87,8 @@ def serve(
     """Run a vault over one encrypted SQLCipher file; one server to a folder.
 
     The url in vault.toml is the public one: every proof names it, so a proxy before this server
-    passes the path on unchanged. --host and --port say where this server listens.
+    passes the path on unchanged. --host and --port say where this server listens. Every witness of
+    witnesses.policy is asked first: when one knows more of the log than the folder, nothing starts.
 
     Example: carbonvault serve ./vault --port 8000
     """
@@ -101,18 +113,106 @@ def log_export(
 ) -> None:
     """Write the log as the files that /log/ serves, the checkpoint last.
 
+    A log that came after the first one is written under its name.
+
     Example: carbonvault log export ./vault ./public/log
     """
     place = open_place(folder)
     database = open_database(place)
     try:
-        log = Sequencer(database, place.settings.origin, place.log_key)
+        log = log_of(database, place)
         with bars() as story:
-            found = export(log, out, story.counted("tiles written"))
+            written = [
+                export(tree, where, story.counted("tiles written"))
+                for tree, where in zip(log.trees, _folders(place, out), strict=True)
+                if tree.has_begun()
+            ]
     finally:
         database.close()
-    members: dict[str, Json] = {"size": found.size, "tiles": found.tiles}
-    tell(json_out, members, f"{found.size} entries in {found.tiles} tiles, checkpoint last: {out}")
+    size, tiles = sum(each.size for each in written), sum(each.tiles for each in written)
+    members: dict[str, Json] = {"size": size, "tiles": tiles}
+    tell(json_out, members, f"{size} entries in {tiles} tiles, checkpoint last: {out}")
+
+
+def _folders(place: Place, out: Path) -> list[Path]:
+    return [out, *(out / name for name, _ in place.later)]
+
+
+@log_app.command("next")
+@spoken
+def log_next(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="The log's name: [0-9a-z]{1,16}, such as 2027.")],
+    json_out: JsonOut = False,
+) -> None:
+    """Make the key of the log that follows when the auditor ends this one, for a year or for a key.
+
+    The key signs nothing before that. Start the server again and tell the new vkey to every witness
+    first: a witness that does not know the log cosigns nothing of it.
+
+    Example: carbonvault log next ./vault 2027
+    """
+    add_log(folder, name, os.urandom)
+    place = open_place(folder)
+    origin, key = place.later_logs[-1]
+    vkey = str(VerifierKey(origin, ED25519, key.public))
+    tell(
+        json_out,
+        {"name": name, "origin": origin, "vkey": vkey},
+        f"The key of the log {origin} is made. What comes next:\n"
+        f"  operator   carbonvault serve {folder}   (it reads keys at its start)\n"
+        f"  witnesses  carbonvault audit witness add-log DIR '{vkey}'\n"
+        f"  auditor    carbonvault directory turn DIR --vkey '{vkey}'",
+    )
+
+
+@log_app.command("witnesses")
+@spoken
+def log_witnesses(
+    folder: Folder,
+    witness: Annotated[
+        list[str] | None, typer.Option(help="'VKEY URL' of a witness; once for each of its keys.")
+    ] = None,
+    quorum: Annotated[
+        int, typer.Option(min=0, help="How many of them must cosign before a release leaves.")
+    ] = 0,
+    json_out: JsonOut = False,
+) -> None:
+    """Write who witnesses the log; without --witness show it. A running server reads it at a start.
+
+    Example: carbonvault log witnesses ./vault --witness 'w1.example+89d3dde6+BIqI… https://w1.example'
+    --quorum 1
+    """
+    if witness:
+        write_witnesses(folder, _policy_text(open_place(folder), witness, quorum))
+    policy = open_place(folder).witnesses
+    text = read_text(folder / WITNESSES) or ""
+    listed: list[Json] = [
+        {"name": member.key.name, "vkey": str(member.key), "url": member.url}
+        for member in policy.witnesses.values()
+    ]
+    members: dict[str, Json] = {"witnesses": listed, "quorum": policy.quorum, "policy": text}
+    tell(json_out, members, text or "No witness: the log's word alone stands behind every proof.")
+
+
+def _policy_text(place: Place, witnesses: list[str], quorum: int) -> str:
+    """Return a policy file; keys of one name are one witness, which cosigns by any of them."""
+    members = [tuple(each.split()) for each in witnesses]
+    if not all(len(member) == 2 for member in members):
+        raise BadShape("a witness is given as 'VKEY URL'")
+    later = (str(VerifierKey(name, ED25519, key.public)) for name, key in place.later_logs)
+    lines = [f"log {vkey}" for vkey in (vkey_of(place), *later)]
+    groups = dict[str, list[str]]()
+    for n, (vkey, url) in enumerate(members, 1):
+        lines.append(f"witness K{n} {vkey} {url}")
+        groups.setdefault(vkey.partition("+")[0], []).append(f"K{n}")
+    if quorum == 0:
+        return "\n".join([*lines, f"quorum {NONE}"]) + "\n"
+    names = [f"W{n}" for n, _ in enumerate(groups, 1)]
+    for name, keys in zip(names, groups.values(), strict=True):
+        lines.append(f"group {name} any {' '.join(keys)}")
+    lines += [f"group quorum {quorum} {' '.join(names)}", "quorum quorum"]
+    return "\n".join(lines) + "\n"
 
 
 def doctor(
@@ -121,7 +221,7 @@ def doctor(
 ) -> None:
     """Look for what is wrong with a folder; exit code 1 when something is.
 
-    Clock, permissions, disk, directory, database, log: one line each.
+    Clock, permissions, disk, directory, database, log, witnesses: one line each.
 
     Example: carbonvault doctor ./vault
     """

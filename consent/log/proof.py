@@ -51,6 +51,11 @@ class Proof:
     hashes: tuple[bytes, ...]
     checkpoint: str
 
+    @property
+    def origin(self) -> str:
+        """The log that the checkpoint says it is of: its first line."""
+        return self.checkpoint.partition("\n")[0]
+
     def __str__(self) -> str:
         head = [HEADER, f"extra {b64(_extra(self.salt, self.at))}", f"index {self.index}"]
         return "\n".join([*head, *map(b64, self.hashes), "", self.checkpoint])
@@ -86,13 +91,18 @@ def _member(line: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Logged:
-    """What a verified proof says: the text's index and time, in the tree of this size and root."""
+    """What a verified proof says: the text's index and time, in the tree of this size and root.
+
+    `origin` is the name of the log. The index counts in that log alone, until a directory says
+    which logs came before it (consent/logged.py); the size is always that one log's.
+    """
 
     index: int
     at: int
     size: int
     root: bytes
     cosigned: tuple[Cosigned, ...]
+    origin: str
 
 
 def verify_proof(
@@ -126,4 +136,4 @@ def verify_proof(
     head = opened.checkpoint
     leaf = leaf_hash(leaf_data(parts.salt, parts.at, text))
     verify_inclusion(leaf, parts.index, head.size, head.root, parts.hashes)  # 3
-    return Logged(parts.index, parts.at, head.size, head.root, opened.cosigned)
+    return Logged(parts.index, parts.at, head.size, head.root, opened.cosigned, head.origin)

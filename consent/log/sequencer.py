@@ -5,50 +5,39 @@ docs/protocol.md section 6.
     business transaction   journal row, position null                                (others)
     sequence               all waiting rows → tiles → root → signed checkpoint → positions
     prove                  the proof file of one row, durable before it is returned
+    keep_cosigned          the newest checkpoint that a quorum of witnesses cosigned (rounds.py)
 
-The tree lives in the application's database: log_tile, one row per tile, and log_head, one row.
+The tree lives in the application's database: log_tile, one row per tile, and log_head.
 Nothing of it is kept in memory but hashes that never change, so after a commit whose outcome is
 unknown the next call finds in the database what became of it, and nothing is sequenced twice.
+A proof stands on the cosigned checkpoint as soon as that covers its entry, before on the newest.
+
+A row marked `turns` is the last entry of its log: with it the log's last checkpoint is signed, and
+the next log begins with an empty tree under the next key. Places count on through all logs.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache, partial
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from consent.log import merkle, tiles
-from consent.log.checkpoint import Checkpoint, sign_checkpoint
-from consent.log.note import ED25519, VerifierKey, read_vkey
-from consent.log.proof import Proof, leaf_data
-from consent.log.tlog_policy import open_checkpoint
-from vault import faults, journal
+from consent.log import growth, rows
+from consent.log.checkpoint import read_checkpoint
+from consent.log.note import VerifierKey, read_note
+from consent.log.tlog_policy import LogPolicy, Opened
+from consent.log.tree import Tree, in_service
+from vault import faults
 from vault.crypto.keys import SigningKey
 from vault.errors import BadDatabase, BadProof, BadShape, LogUnavailable, NotFound
+from vault.messages import ClosedLog
 from vault.storage.database import Database, Transaction
 
 T = TypeVar("T")
-KEPT_HASHES = 200_000
-
-
-class _Head(NamedTuple):
-    size: int
-    root: bytes
-    checkpoint: str
-
-
-class _Tile(NamedTuple):
-    data: bytes
-
-
-class _Count(NamedTuple):
-    rows: int
 
 
 class Sequencer:
-    """The one writer of the log, and what HTTP reads of it."""
+    """The one writer of the vault's logs; what HTTP reads of each is its Tree."""
 
     def __init__(
         self,
@@ -57,235 +46,233 @@ class Sequencer:
         key: SigningKey,
         known: Sequence[str] = (),
         keep: Callable[[str], None] = lambda _: None,
+        policy: LogPolicy | None = None,
+        later: Sequence[tuple[str, SigningKey]] = (),
     ) -> None:
-        """Open the log, signing the empty tree when it is new.
+        """Open the logs, signing the empty tree when the first one is new.
 
         Args:
-            database: holds the journal and the log's tables.
-            origin: the log's name in checkpoints, its URL without the scheme.
-            key: the log's own key, used for nothing else.
-            known: signed checkpoints known outside the database; the stored log extends them.
+            database: holds the journal and the logs' tables.
+            origin: the first log's name in checkpoints, its URL without the scheme.
+            key: that log's own key, used for nothing else.
+            known: signed checkpoints known outside the database; the stored logs extend them.
             keep: called with each new signed checkpoint, after its commit and in their order.
+            policy: the witnesses and the quorum that make a checkpoint a cosigned one.
+            later: origins and keys of the logs that follow, in their order; one signs nothing
+                before the turn to it.
 
         Raises:
-            BadShape: the origin cannot be a key's name.
-            BadDatabase: the stored head is not by this key, the right edge does not lead to it, or
-                the log is older than a known checkpoint or not an extension of it.
+            BadShape: an origin cannot be a key's name.
+            BadDatabase: a stored head or cosigned checkpoint is not by its key, the right edge
+                does not lead to it, or a log is older than a known checkpoint or not an
+                extension of it.
         """
-        self.vkey = read_vkey(str(VerifierKey(origin, ED25519, key.public)))
+        names, policy = ((origin, key), *later), policy or LogPolicy()
+        self.trees = tuple(Tree(database, n, name, policy) for n, name in enumerate(names))
         self._database = database
-        self._key = key
         self._keep = keep
-        self._kept = tiles.Kept(KEPT_HASHES)
+        self.stopped = ""
         self._lock = threading.Lock()
         self._last = database.write(self._begin)
         for checkpoint in known:
-            database.read(partial(self._check_known, text=checkpoint))
-        keep(self._last.checkpoint)
+            self._check_known(checkpoint)
+        keep(database.read(rows.known_outside))
+
+    @property
+    def running(self) -> Tree:
+        """The log that goes on."""
+        return self.trees[self._read(rows.running_head).log]
+
+    @property
+    def vkey(self) -> VerifierKey:
+        """The key of the log that goes on."""
+        return self.running.vkey
+
+    def named(self, name: str) -> Tree:
+        """Return the log of a name; the first one's is empty.
+
+        Raises:
+            NotFound: there is no such log, or it has not begun.
+        """
+        first = self.trees[0].vkey.name
+        origin = f"{first}/{name}" if name else first
+        for tree in self.trees:
+            if tree.vkey.name == origin and (tree.number == 0 or tree.has_begun()):
+                return tree
+        raise NotFound("this vault has no log of this name")
 
     def sequence(self) -> None:
-        """Take every waiting row of the journal into the log; return when that is durable.
+        """Take every waiting row of the journal into its log; return when that is durable.
 
         Raises:
             LogUnavailable: the stored log is damaged or went back; nothing was signed.
         """
-        with self._lock, _in_service():
+        with self._lock, in_service():
             self._take()
 
     def prove(self, name: bytes) -> str:
-        """Return the proof file of a journal text by its hash, once the log holds it durably.
+        """Return the proof file of a journal text by its hash, once its log holds it durably.
 
-        While one caller sequences, those who come wait and find their rows taken along: load makes
-        batches by itself. After any error the same call can be made again.
+        It is in the tree of the cosigned checkpoint when that covers the entry; else in the newest
+        tree, on the log's signature alone. In a closed log it is in the last tree. After any error
+        the same call can be made again.
 
         Raises:
             NotFound: no such text.
-            LogUnavailable: the stored log is damaged or went back.
+            LogUnavailable: the stored log is damaged or went back, or was stopped.
         """
-        proof = self._read(lambda tx: self._proof(tx, name))
-        if proof is None:
-            with self._lock, _in_service():
-                if self._database.read(lambda tx: _waits(tx, name)):
-                    self._take()
-            proof = self._read(lambda tx: self._proof(tx, name))
-        if proof is None:
-            raise LogUnavailable("the entry was not taken into the log")
-        return proof
+        self.place(name)
+        return self._read(lambda tx: self._proof(tx, name))
 
-    def checkpoint(self) -> str:
-        """Return the newest signed checkpoint."""
-        return self._read(_head).checkpoint
+    def place(self, name: bytes) -> int:
+        """Return the place of a journal text by its hash, once its log holds it durably.
 
-    def tile(self, path: str) -> bytes:
-        """Return the bytes of a tile or entry bundle, ``tile/…`` as C2SP tlog-tiles names it.
+        While one caller sequences, those who come wait and find their rows taken along: load makes
+        batches by itself.
 
         Raises:
-            NotFound: no such path, or beyond the published size.
-            LogUnavailable: the stored log is damaged.
+            NotFound, LogUnavailable: as prove.
         """
-        wanted = tiles.read_path(path)
-        return self._read(lambda tx: tiles.cut(wanted, _head(tx).size, _tiles(tx)))
+        self.check_running()
+        place = self._read(lambda tx: rows.entry_of(tx, name).position)
+        if place is None:
+            with self._lock, in_service():
+                if self._database.read(lambda tx: rows.entry_of(tx, name).position) is None:
+                    self._take()
+            place = self._read(lambda tx: rows.entry_of(tx, name).position)
+        if place is None:
+            raise LogUnavailable("the entry was not taken into the log")
+        return place
+
+    def tree_at(self, place: int) -> tuple[Tree, int]:
+        """Return the log that holds this place, and the index there; raises LogUnavailable."""
+        head = self._read(lambda tx: rows.head_at(tx, place))
+        return self.trees[head.log], place - head.base
+
+    def head(self) -> str:
+        """Return the newest signed checkpoint of the log that goes on."""
+        return self.running.head()
+
+    def size(self) -> int:
+        """Return how many entries the log that goes on has."""
+        return self.running.size()
+
+    def checkpoint(self) -> str:
+        """Return the checkpoint to show of the log that goes on."""
+        return self.running.checkpoint()
+
+    def cosigned(self) -> Opened | None:
+        """Return the newest checkpoint of the log that goes on that had the quorum, if any."""
+        return self.running.cosigned()
+
+    def keep_cosigned(self, signed: str) -> None:
+        """Keep a checkpoint of the log that goes on; raises LogUnavailable as Tree does."""
+        self.check_running()
+        self.running.keep_cosigned(signed)
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """Return the proof that the log that goes on grew; raises LogUnavailable as Tree does."""
+        return self.running.consistency(old, new)
+
+    def tile(self, path: str) -> bytes:
+        """Return the bytes of a tile of the log that goes on; raises as Tree does."""
+        return self.running.tile(path)
+
+    def check_closed(self, tx: Transaction, closed: ClosedLog) -> None:
+        """Return when a log ended as it is listed.
+
+        Raises:
+            LogUnavailable: it has not ended, or its last entry is not in it yet.
+            BadShape: it ended with another tree.
+        """
+        number = next((t.number for t in self.trees if str(t.vkey) == closed.vkey), None)
+        if number is None or not rows.is_closed(tx, number):
+            raise LogUnavailable(f"the log {closed.origin[:80]} has not ended: ask for its proof")
+        head = rows.head_of(tx, number)
+        if (closed.size, closed.root) != (head.size, head.root):
+            raise BadShape(f"{closed.origin} ended with {head.size} entries and another root")
+
+    def stop(self, reason: str) -> None:
+        """Sequence and prove nothing more until the next start: to go on would sign a fork."""
+        self.stopped = self.stopped or reason
+
+    def check_running(self) -> None:
+        """Return when the log was not stopped; raises LogUnavailable with the reason."""
+        if self.stopped:
+            raise LogUnavailable(f"the log was stopped: {self.stopped}")
 
     def _read(self, work: Callable[[Transaction], T]) -> T:
-        with _in_service():
+        with in_service():
             return self._database.read(work)
 
-    def _begin(self, tx: Transaction) -> _Head:
-        head = _stored_head(tx)
-        if head is None:
-            head = self._signed(0, merkle.EMPTY_ROOT)
-            insert = "INSERT INTO log_head (one, size, root, checkpoint) VALUES (1, ?, ?, ?)"
-            tx.run(insert, *head)
+    def _begin(self, tx: Transaction) -> rows.Head:
+        heads = rows.heads_of(tx)
+        if not heads:
+            heads = [growth.begin(tx, self.trees[0], 0)]
         try:
-            self._verify(tx, head)
+            self._verify(tx, heads)
         except (BadProof, BadShape) as bad:
             raise BadDatabase(f"the stored log does not hold together: {bad}") from bad
-        return head
+        return heads[-1]
 
-    def _verify(self, tx: Transaction, head: _Head) -> None:
-        signed = open_checkpoint(head.checkpoint, self.vkey).checkpoint
-        if (signed.size, signed.root) != (head.size, head.root):
-            raise BadProof("the head is not the one that was signed")
-        tiles.verify_edge(head.size, head.root, _tiles(tx))
-        if _count(tx, "SELECT count(*) FROM journal WHERE position >= ?", head.size):
-            raise BadProof(f"the journal has positions beyond the log's size {head.size}")
+    def _verify(self, tx: Transaction, heads: list[rows.Head]) -> None:
+        if len(heads) > len(self.trees):
+            raise BadProof(f"the database has {len(heads)} logs, and there are keys for fewer")
+        base = 0
+        for number, head in enumerate(heads):
+            if (head.log, head.base) != (number, base):
+                raise BadProof(f"log {head.log} begins at {head.base}, not at {base}")
+            self.trees[number].verify(tx, head)
+            base += head.size
+        if rows.count(tx, "SELECT count(*) FROM journal WHERE position >= ?", base):
+            raise BadProof(f"the journal has positions beyond the log's size {base}")
+        sql = "SELECT count(*) FROM journal WHERE turns = 1 AND position IS NOT NULL"
+        if rows.count(tx, sql) != len(heads) - 1:
+            raise BadProof(f"the journal's turns are not those of {len(heads)} logs")
 
-    def _check_known(self, tx: Transaction, text: str) -> None:
-        """Return when the stored log extends a checkpoint known outside; raises BadDatabase."""
-        head = _head(tx)
+    def _check_known(self, text: str) -> None:
+        """Return when the log of a known checkpoint's origin extends it; raises BadDatabase."""
         try:
-            known = open_checkpoint(text, self.vkey).checkpoint
-        except (BadProof, BadShape) as bad:
+            origin = read_checkpoint(read_note(text).text).origin
+        except BadShape as bad:
             raise BadDatabase(f"the known checkpoint is not one of this log: {bad}") from bad
-        if head.size < known.size:
-            raise BadDatabase(
-                f"the stored log has {head.size} entries and a known checkpoint has {known.size}:"
-                " this is an old backup of the database, and it must not go on from there"
-            )
-        try:
-            find = tiles.subtrees(_tiles(tx))
-            proof = merkle.prove_consistency(known.size, head.size, find)
-            merkle.verify_consistency(known.size, head.size, known.root, head.root, proof)
-        except BadProof as bad:
-            raise BadDatabase(
-                f"the stored log of {head.size} entries is not an extension of a known checkpoint"
-                f" of {known.size} entries: this database is of another history"
-            ) from bad
+        tree = next((tree for tree in self.trees if tree.vkey.name == origin), self.trees[0])
+        self._database.read(lambda tx: rows.check_known(tx, tree.number, tree.vkey, text))
 
     def _take(self) -> None:
         """Take all waiting rows; the caller holds the lock."""
+        self.check_running()
         before, self._last = self._last, self._database.write(self._append)
         faults.point("sequence-after-commit")
         if self._last.checkpoint != before.checkpoint:
-            self._keep(self._last.checkpoint)
+            self._keep(self._database.read(rows.known_outside))
 
-    def _append(self, tx: Transaction) -> _Head:
+    def _append(self, tx: Transaction) -> rows.Head:
         """Return the head after all waiting rows; what stands is verified before more is signed."""
-        head = _head(tx)
-        waiting = tx.all(
-            journal.Entry,
-            "SELECT id, position, at, salt, text FROM journal WHERE position IS NULL ORDER BY id",
-        )
+        head, waiting = rows.running_head(tx), growth.waiting_of(tx)
         self._check_forward(head)
-        if not waiting:
-            return head
-        read = _tiles(tx)
-        if merkle.root_at(head.size, tiles.subtrees(read)) != head.root:
-            raise BadProof("the right edge does not lead to the root")
-        entries = [leaf_data(row.salt, row.at, row.text) for row in waiting]
-        changed = tiles.grow(head.size, entries, read)
-        size = head.size + len(entries)
-        grown = tiles.subtrees(lambda level, n: changed.get((level, n)) or read(level, n))
-        new = self._signed(size, merkle.root_at(size, grown))
-        _store(tx, head, new, changed)
-        for position, row in enumerate(waiting, head.size):
-            tx.run("UPDATE journal SET position = ? WHERE id = ?", position, row.id)
-        faults.point("sequence-before-commit")
-        return new
+        for part in growth.parts(waiting):
+            head = growth.grow(tx, self.trees[head.log], head, part)
+            if part[-1].turns:
+                head = growth.begin(tx, self._after(head.log), head.base + head.size)
+        if waiting:
+            faults.point("sequence-before-commit")
+        return head
 
-    def _check_forward(self, head: _Head) -> None:
+    def _after(self, log: int) -> Tree:
+        if log + 1 == len(self.trees):
+            raise BadDatabase("the log turns to one of which there is no key here")
+        return self.trees[log + 1]
+
+    def _check_forward(self, head: rows.Head) -> None:
         # What was committed may have left: a smaller tree, or another one, must never be signed.
         last = self._last
-        if head.size < last.size or (head.size == last.size and head.root != last.root):
+        at, before = (head.log, head.size), (last.log, last.size)
+        if at < before or (at == before and head.root != last.root):
             raise BadDatabase(f"the log went back from size {last.size} to {head.size}")
 
-    def _signed(self, size: int, root: bytes) -> _Head:
-        checkpoint = Checkpoint(self.vkey.name, size, root)
-        return _Head(size, root, sign_checkpoint(checkpoint, self._key))
-
-    def _proof(self, tx: Transaction, name: bytes) -> str | None:
-        """Return the proof file, verified as its reader will; None while the row waits."""
-        row = _row(tx, name)
+    def _proof(self, tx: Transaction, name: bytes) -> str:
+        row = rows.entry_of(tx, name)
         if row.position is None:
-            return None
-        head = _head(tx)
-        subtree = self._kept.over(_tiles(tx))
-        path = merkle.prove_inclusion(row.position, head.size, subtree)
-        leaf = merkle.leaf_hash(leaf_data(row.salt, row.at, row.text))
-        merkle.verify_inclusion(leaf, row.position, head.size, head.root, path)
-        return str(Proof(row.salt, row.at, row.position, tuple(path), head.checkpoint))
-
-
-@contextmanager
-def _in_service() -> Iterator[None]:
-    try:
-        yield
-    except (BadDatabase, BadProof) as bad:
-        raise LogUnavailable(f"the stored log does not hold together: {bad}") from bad
-
-
-def _stored_head(tx: Transaction) -> _Head | None:
-    return tx.one(_Head, "SELECT size, root, checkpoint FROM log_head WHERE one = 1")
-
-
-def _head(tx: Transaction) -> _Head:
-    head = _stored_head(tx)
-    if head is None:
-        raise BadDatabase("the log has no head")
-    return head
-
-
-def _count(tx: Transaction, sql: str, *values: int) -> int:
-    found = tx.one(_Count, sql, *values)
-    return found.rows if found else 0
-
-
-def _row(tx: Transaction, name: bytes) -> journal.Entry:
-    row = journal.find(tx, name)
-    if row is None:
-        raise NotFound("no text of this hash was logged")
-    return row
-
-
-def _waits(tx: Transaction, name: bytes) -> bool:
-    return _row(tx, name).position is None
-
-
-def _tiles(tx: Transaction) -> tiles.ReadTile:
-    """Return the reader of stored tiles over one transaction; each tile is read once."""
-
-    @cache
-    def read(level: int, n: int) -> bytes:
-        row = tx.one(_Tile, "SELECT data FROM log_tile WHERE level = ? AND n = ?", level, n)
-        return row.data if row else b""
-
-    return read
-
-
-def _store(tx: Transaction, old: _Head, new: _Head, changed: dict[tuple[int, int], bytes]) -> None:
-    for (level, n), data in changed.items():
-        tx.run(
-            "INSERT INTO log_tile (level, n, data) VALUES (?, ?, ?)"
-            " ON CONFLICT (level, n) DO UPDATE SET data = excluded.data",
-            level,
-            n,
-            data,
-        )
-    moved = tx.run(
-        "UPDATE log_head SET size = ?, root = ?, checkpoint = ? WHERE size = ? AND root = ?",
-        *new,
-        old.size,
-        old.root,
-    )
-    if moved != 1:
-        raise LogUnavailable("another sequencer moved the log's head")
+            raise LogUnavailable("the entry was not taken into the log")
+        return self.trees[rows.head_at(tx, row.position).log].proof(tx, row, row.position)

@@ -34,6 +34,7 @@ from vault.crypto.keys import verify_signature
 from vault.errors import BadJws, BadProof, BadShape, NotWitnessed
 
 NONE = "none"
+MAX_GROUPS = 128
 _SPACE = re.compile(r"[ \t]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _COUNT = re.compile(r"[1-9][0-9]{0,3}")
@@ -114,10 +115,8 @@ def read_policy(raw: bytes) -> LogPolicy:
     reading = _Reading()
     text = raw.decode("utf-8", "surrogateescape")  # what is not ASCII is opaque
     for number, line in enumerate(text.split("\n"), 1):
-        words = _SPACE.split(line.strip(" \t"))
         try:
-            if words != [""] and not words[0].startswith("#"):
-                reading.take(words)
+            reading.take(line)
         except BadShape as bad:
             raise BadShape(f"line {number} of the policy: {bad}") from bad
     if reading.quorum is None:
@@ -135,9 +134,14 @@ class _Reading:
         self.quorum: str | None = None
         self._grouped: set[str] = set()
 
-    def take(self, words: list[str]) -> None:
-        if any(map(_CONTROL.search, words)):
+    def take(self, line: str) -> None:
+        if _CONTROL.search(line):
             raise BadShape("a control character besides tab and newline")
+        words = _SPACE.split(line.strip(" \t"))
+        if words != [""] and not words[0].startswith("#"):
+            self._take(words)
+
+    def _take(self, words: list[str]) -> None:
         match words:
             case ["log", vkey, *url] if len(url) < 2:
                 self.logs.append(_member(vkey, url, (ED25519,), self.logs))
@@ -163,6 +167,8 @@ class _Reading:
         return name
 
     def _group(self, least: str, members: tuple[str, ...]) -> Group:
+        if len(self.groups) >= MAX_GROUPS:
+            raise BadShape(f"a policy has at most {MAX_GROUPS} groups")
         for member in members:
             if self._known(member) in self._grouped:
                 raise BadShape(f"{member[:40]!r} is a member already")
@@ -188,8 +194,10 @@ def _member(vkey: str, url: list[str], types: tuple[int, ...], others: Iterable[
 def policy_of(log: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int) -> LogPolicy:
     """Return the policy of a directory's log: so many of its witnesses.
 
-    Keys of one name are one witness, which cosigns by any of them.
+    Keys of one name are one witness, which cosigns by any of them; so is one key under two names,
+    which goes by the first.
     """
+    witnesses = list({key.public: key for key in reversed(witnesses)}.values())[::-1]
     named = {f"K{n}": Member(key) for n, key in enumerate(witnesses)}
     names = list(dict.fromkeys(key.name for key in witnesses))
     groups = {
