@@ -14,11 +14,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from consent.log.note import read_vkey
+from consent.logged import path_under
 from vault.crypto.seal import seal
 from vault.directory import LONGEST_LIFE, check_parties, year_key_info
 from vault.encoding import Json, compact_json
 from vault.errors import BadDirectory, NotFound
-from vault.messages import KeyTime, Listing, LogEntry, Party, ReleaseEntry, Shape, YearKey
+from vault.messages import (
+    ClosedLog,
+    KeyTime,
+    Listing,
+    LogEntry,
+    Party,
+    ReleaseEntry,
+    Shape,
+    YearKey,
+)
 from vault.months import DEFAULT_ZONE, month_at
 
 KEY_LIFE = 2 * 366 * 86400
@@ -31,6 +42,7 @@ class Register(Shape):
     demo: bool
     zone: str = DEFAULT_ZONE
     log: LogEntry | None = None
+    earlier: tuple[ClosedLog, ...] = ()
     releases: tuple[ReleaseEntry, ...] = ()
     parties: tuple[Party, ...] = ()
 
@@ -129,6 +141,35 @@ def add_release(register: Register, release: ReleaseEntry) -> Register:
     return register.model_copy(update={"releases": (*register.releases, release)})
 
 
+def turn_log(register: Register, entry: LogEntry) -> Register:
+    """Return the register whose log is another one from now on: what a turn says.
+
+    Raises:
+        BadDirectory: there is no log yet; this one is listed already, also with another key; or it
+            does not stand under the first one.
+    """
+    if register.log is None:
+        raise BadDirectory("there is no log yet that could turn")
+    known = [log.vkey for log in (*register.earlier, register.log)]
+    if entry.vkey in known:
+        raise BadDirectory(f"{entry.origin} is listed already: wanted a log that is new")
+    first, name = read_vkey(known[0]).name, read_vkey(entry.vkey).name
+    if path_under(first, name) in {path_under(first, read_vkey(vkey).name) for vkey in known}:
+        raise BadDirectory(f"{name} has another key already: a log keeps its key")
+    return register.model_copy(update={"log": entry})
+
+
+def close_log(register: Register, entry: LogEntry, size: int, root: bytes) -> Register:
+    """Return the register where its log has ended with this tree, and another one goes on.
+
+    Raises:
+        BadDirectory: as turn_log.
+    """
+    turned, ended = turn_log(register, entry), register.log
+    closed = ClosedLog.model_validate({**dict(ended or entry), "size": size, "root": root})
+    return turned.model_copy(update={"earlier": (*register.earlier, closed)})
+
+
 def party_of(register: Register, party_id: str) -> Party:
     """Return an entry of the register; raises NotFound."""
     for party in register.parties:
@@ -167,6 +208,7 @@ def compose(register: Register, issue: Issue, secrets: Mapping[int, bytes]) -> L
         zone=register.zone,
         vault=vaults[0].id,
         log=register.log,
+        earlier=register.earlier or None,
         releases=register.releases,
         entries=register.parties,
         knet=_year_keys(register, issue.now, secrets),  # 3

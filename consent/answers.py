@@ -1,7 +1,8 @@
 """What a platform does with an answer before it is a number (docs/protocol.md, "Ask and release").
 
-    total = check_answer(identity, directory, log, ask, body)
+    total = check_answer(identity, directory, ask, body)
     total.grams, total.checked        12345, "sources"
+    total.witnesses                   ("w1.example", "w2.example")
 
 A pure function of what was signed: a kept answer is checked again without a network. Nothing
 unverified is ever returned.
@@ -13,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from consent.log.proof import Logged
+from consent.log.tlog_policy import LogPolicy
 from consent.messages import Ask, Grant, Release
 from consent.policy import check_logged
 from consent.shown import check_closes
@@ -41,8 +44,9 @@ class Identity:
 class Total:
     """One consented total, in grams, with what proves it.
 
-    `checked` says against whom: "sources" (each source's signature was checked here) or "vault"
-    (the vault's statement; an auditor's report decides). A total is personal data.
+    `checked` says against whom: "sources" (each source's signature was checked here), "vault" (the
+    vault's statement) or "audited" (that, and an auditor's report covers it: consent/reports.py).
+    `place` is where the log holds the release. A total is personal data.
     """
 
     grams: Grams
@@ -53,24 +57,44 @@ class Total:
     grant: str
     release: str
     proof: str
+    place: Logged
     checked: Checked
+
+    @property
+    def witnesses(self) -> tuple[str, ...]:
+        """Who cosigned the log's tree that the release stands in; none: the vault's word alone."""
+        return tuple(sorted({one.witness.name for one in self.place.cosigned}))
 
 
 def check_answer(
-    identity: Identity, directory: Directory, ask: Ask, body: Mapping[str, Json]
+    identity: Identity,
+    directory: Directory,
+    ask: Ask,
+    body: Mapping[str, Json],
+    own: LogPolicy | None = None,
 ) -> Total:
     """Return the total that an answer to an ask proves.
 
-    1. the release is the vault's, about this ask, and in the log. 2. the grant: signed by the
-    key it names, for this platform, the window and purpose are its own. 3. when the grant
-    shows sources: every close. 4. the token opens, and the signed commitment is to this total.
+    1. the release is the vault's, about this ask, and in the log as a quorum of witnesses saw it.
+    2. the grant: signed by the key it names, for this platform, the window and purpose are its own.
+    3. when the grant shows sources: every close. 4. the token opens, and the signed commitment is
+    to this total. Not here: how long ago the witnesses cosigned (consent/policy.py, check_fresh).
+
+    Args:
+        identity: whose total it is.
+        directory: the one in force, or that of the time.
+        ask: what was asked.
+        body: the vault's answer.
+        own: the platform's own policy file.
 
     Raises:
+        NotWitnessed: the quorum is missing.
         BadTotal, BadProof, BadJws, BadShape, UnknownKey, WrongPurpose: what came does not fit
             what was signed.
     """
     text, proof = text_of(body, "release"), text_of(body, "proof")
-    release = _check_release(directory, text, proof, ask)  # 1
+    place = check_logged(directory, text, proof, own, witnessed=True)
+    release = _check_release(directory, text, place.at, ask)  # 1
     grant = check_own_grant(identity, directory, text_of(body, "grant"), ask.grant)  # 2
     grant.check_window(ask.window)
     if ask.purpose not in grant.purposes:
@@ -88,6 +112,7 @@ def check_answer(
         grant=text_of(body, "grant"),
         release=text,
         proof=proof,
+        place=place,
         checked="sources" if grant.show_sources else "vault",
     )
 
@@ -107,10 +132,9 @@ def check_own_grant(identity: Identity, directory: Directory, text: str, grant_i
     return grant
 
 
-def _check_release(directory: Directory, text: str, proof: str, ask: Ask) -> Release:
-    place = check_logged(directory, text, proof)
+def _check_release(directory: Directory, text: str, at: int, ask: Ask) -> Release:
     envelope = read_envelope(text, Release.typ)
-    envelope.verify(directory.vault_key(envelope.kid, place.at))
+    envelope.verify(directory.vault_key(envelope.kid, at))
     release = Release.opened(envelope)
     if (release.grant, release.window, release.purpose) != (ask.grant, ask.window, ask.purpose):
         raise BadTotal("the vault answered with a release of something else")
@@ -134,6 +158,8 @@ def write_total(total: Total) -> dict[str, Json]:
         "categories": [int(category) for category in total.categories],
         "methodology": [*total.methodology],
         "checked": total.checked,
+        "witnesses": [*total.witnesses],
+        "index": total.place.index,
         "grant": total.grant,
         "release": total.release,
         "proof": total.proof,

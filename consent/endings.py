@@ -1,14 +1,16 @@
 """What ends a link's months, verified on the holder's side before any token leaves them out.
 
 A month is absent by the vault's logged word, by the holder's own logged reject, or by the unlink of
-either side. Each text is checked with its log proof: a vault that says so only to one holder is
-found by the auditor (docs/protocol.md section 5, "The guard").
+either side. Each text is checked with its log proof, cosigned by a quorum of witnesses: a vault
+that says so only to one holder is found by the auditor (docs/protocol.md section 5, "The guard").
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from consent.log.tlog_policy import LogPolicy
 from consent.policy import check_logged
 from vault.directory import Directory
 from vault.encoding import Envelope, read_envelope, text_hash
@@ -29,27 +31,36 @@ class Endings:
 
 
 def fetch_endings(
-    wire: Wire, directory: Directory, account: bytes, link: bytes, source: str, now: int
+    wire: Wire,
+    knowing: Callable[[str], Directory],
+    account: bytes,
+    link: bytes,
+    source: str,
+    now: int,
+    own: LogPolicy | None = None,
 ) -> Endings:
     """Return what makes months of a link absent, every text and its place in the log verified.
 
     Args:
         wire: speaks as the account.
-        directory: the one in force.
+        knowing: gives the directory that a proof file is checked by: the log may have turned.
         account: the account's public key, 32 bytes.
         link: the link's id.
         source: the link's source.
         now: unix seconds by the holder's own clock: no slot is over before it is over here too.
+        own: the holder's own policy file.
 
     Raises:
+        NotWitnessed: a text that too few witnesses saw yet: no token leaves its month out so long.
         BadShape, BadJws, BadProof, UnknownKey: the vault shows something that is no such text.
     """
     body = wire.get(f"/v1/holder/links/{link.hex()}/closes").body
     closes = {text_hash(t): t for t in (text_of(i, "close") for i in objects_of(body, "closes"))}
     found = Endings()
     for item in objects_of(body, "absents"):
-        text = text_of(item, "text")
-        place = check_logged(directory, text, text_of(item, "proof"))
+        text, proof = text_of(item, "text"), text_of(item, "proof")
+        directory = knowing(proof)
+        place = check_logged(directory, text, proof, own, witnessed=True)
         envelope = read_envelope(text, AbsentMonth.typ, Reject.typ, Unlink.typ)
         if envelope.typ == Unlink.typ:
             _check_unlink(directory, envelope, account, link, source)

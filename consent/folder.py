@@ -5,6 +5,10 @@
     hpke-1.key …     X25519 secrets beside them
     directory.jws    the directory accepted last, and the key that signed it
 
+A line ``policy = "witnesses.policy"`` names a file beside it with a policy of the party's own
+(C2SP tlog-policy): witnesses that must have cosigned besides those the directory asks for.
+``fresh = 86400`` says how many seconds ago they may have done so (0: at any time).
+
 A holder's folder is ``holder.toml`` and ``root.key`` (20 bytes) instead of the key pairs. What was
 accepted last is kept so that a vault that goes back is found out.
 """
@@ -13,14 +17,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
-from consent.app import wall_clock
 from consent.log.note import read_vkey
+from consent.log.tlog_policy import LogPolicy, read_policy
 from consent.place import (
     check_url,
     read_key,
@@ -30,7 +34,7 @@ from consent.place import (
     write_new,
     write_settings,
 )
-from consent.policy import Policy, fetch_directory
+from consent.policy import DAY, Policy, fetch_directory, wall_clock
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.directory import Directory, read_directory
 from vault.encoding import b64u, thumbprint, unb64u
@@ -162,9 +166,12 @@ def check_pins(pins: Pins, kind: str) -> None:
     if kind != "holder" and not _ID.fullmatch(pins.id):
         raise BadPlace(f"a directory id is [a-z0-9.-]{{3,64}}, found {pins.id[:70]!r}")
     try:
-        read_vkey(pins.policy.log)
+        log = read_vkey(pins.policy.log)
     except BadInput as bad:
         raise BadPlace(f"the log's vkey: {bad}") from bad
+    trust = pins.policy.trust
+    if trust is not None and log not in [member.key for member in trust.logs]:
+        raise BadPlace(f"the own policy file has no line log {pins.policy.log}")
 
 
 def open_folder(path: Path, kind: str) -> Folder:
@@ -176,11 +183,35 @@ def open_folder(path: Path, kind: str) -> Folder:
     try:
         found = tomllib.loads(text)
         name, url, auditor, log = (str(found.get(n, "")) for n in ("id", "url", "auditor", "log"))
-        pins = Pins(name, url, Policy(unb64u(auditor, 32), log, found.get("demo") is True))
+        policy = Policy(unb64u(auditor, 32), log, found.get("demo") is True)
+        pins = Pins(name, url, replace(policy, **_witnessed(path, found)))
     except (ValueError, BadInput) as bad:
         raise BadPlace(f"{settings} cannot be read: {bad}") from bad
     check_pins(pins, kind)
     return Folder(path, pins)
+
+
+class _Witnessed(TypedDict):
+    fresh: int
+    trust: LogPolicy | None
+
+
+def _witnessed(path: Path, found: Mapping[str, object]) -> _Witnessed:
+    """Return what settings say of witnesses; raises BadPlace."""
+    fresh, own = found.get("fresh", DAY), found.get("policy")
+    if type(fresh) is not int or fresh < 0:
+        raise BadPlace("fresh: wanted a number of seconds, 0 or more")
+    if not isinstance(own, str | None):
+        raise BadPlace("policy: wanted the name of a file")
+    return {"fresh": fresh, "trust": None if own is None else read_trust(path / own)}
+
+
+def read_trust(path: Path) -> LogPolicy:
+    """Return the policy of a party's own policy file; raises BadPlace."""
+    try:
+        return read_policy(path.read_bytes())
+    except (OSError, BadInput) as bad:
+        raise BadPlace(f"{path} is no policy file: {bad}") from bad
 
 
 def write_held(path: Path, directory: Directory) -> None:

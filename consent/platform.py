@@ -3,6 +3,7 @@
     platform = Platform(identity, wire, policy, now)
     total = platform.total(grant_id, ("2026-01", "2026-02", "2026-03"))
     total.grams, total.checked        12345, "sources"
+    platform.audited(total, report)   "vault" becomes "audited", once a signed report covers it
 
 Nothing unverified is ever returned: a total is a `Total`, or a named error says why there is none.
 """
@@ -27,11 +28,19 @@ from consent.asking import (
     read_outcome,
 )
 from consent.messages import Ask, Grant
-from consent.policy import Current, Policy
-from consent.proofs import Proofs
+from consent.policy import Current, Policy, check_fresh, wall_clock
+from consent.proofs import Proofs, Rechecked
+from consent.reports import Audit, as_audited
 from vault.directory import Directory
 from vault.encoding import Json, compact_json, text_hash
-from vault.errors import BadShape, Unreachable, VaultError, WrongPurpose
+from vault.errors import (
+    BadShape,
+    NotWitnessed,
+    StaleLog,
+    Unreachable,
+    VaultError,
+    WrongPurpose,
+)
 from vault.messages import parse_hex
 from vault.months import Window
 from vault.wire import Wire, objects_of, text_of
@@ -45,6 +54,7 @@ __all__ = [
     "Platform",
     "Proofs",
     "Pushed",
+    "Rechecked",
     "Total",
     "Wanted",
     "Wish",
@@ -97,17 +107,20 @@ class Platform:
         now: Callable[[], int],
         held: Directory | None = None,
         proofs: Proofs | None = None,
+        wall: Callable[[], int] = wall_clock,
     ) -> None:
         """Accept the vault's directory; `wire` speaks with the identity's signing key.
 
         `held` is the directory accepted in an earlier run, which the new one must follow; `proofs`
-        keeps what proves each total.
+        keeps what proves each total; `wall` is the clock that cosignatures are measured by.
 
         Raises:
             BadDirectory, BadProof: the directory is not to be trusted.
         """
         self.identity, self._wire, self._now, self._proofs = identity, wire, now, proofs
-        self._current = Current(wire, policy, now, held)
+        self._policy, self._wall = policy, wall
+        self._audit: Audit | None = None
+        self._current = Current(wire, policy, now, held, wall)
 
     @property
     def directory(self) -> Directory:
@@ -200,19 +213,59 @@ class Platform:
         Raises:
             NotClosed, NotMinted: it is not there yet; ask again later.
             Revoked, Paused, Expired, WrongPurpose: the person's consent does not cover it.
+            NotWitnessed, StaleLog: too few witnesses saw the log that holds it, or too long ago.
             BadTotal, BadProof, BadJws, BadShape: what came does not fit what was signed.
         """
         wanted = purpose or self._only_purpose(grant_id)
         ask = Ask(grant=grant_id, window=window, purpose=wanted)
         body = self._wire.post("/v1/releases", compact_json(ask.plain())).body
-        return self.check(ask, body)
+        self._current.knowing(text_of(body, "proof"))
+        try:
+            return self.check(ask, body)
+        except (NotWitnessed, StaleLog):
+            self.refresh()  # a newer directory may name other witnesses
+            return self.check(ask, body)
 
     def check(self, ask: Ask, body: Mapping[str, Json]) -> Total:
-        """Return the total that an answer proves, as check_answer does; keep what proves it."""
-        total = check_answer(self.identity, self.directory, ask, body)
+        """Return the total that a fresh answer proves (check_answer); keep what proves it.
+
+        Raises:
+            StaleLog: the witnesses cosigned its log longer ago than the policy takes.
+            BadTotal, BadProof, BadJws, BadShape: as total.
+        """
+        policy, directory = self._policy, self.directory
+        total = check_answer(self.identity, directory, ask, body, policy.trust)
+        check_fresh(directory, total.place, self._wall(), policy.fresh, policy.trust)
         if self._proofs is not None:
-            self._proofs.keep(ask, body, self.directory)
+            self._proofs.keep(ask, body, directory)
         return total
+
+    def audited(self, total: Total, report: str) -> Total:
+        """Return a total as ``audited``, once a `cv1-report` is proved to cover its release.
+
+        What shows it is kept with the total's proof. A total checked against ``sources`` must be
+        covered too, and stays as it is: that is stronger.
+
+        Raises:
+            BadProof: the report does not cover it (consent/reports.py); the text says why.
+            BadJws, BadShape, UnknownKey: not a report of an auditor of this vault.
+            BadFile: the total's proof was deleted in the meantime.
+        """
+        covered = self._take(report).cover(total)
+        if self._proofs is not None:
+            self._proofs.mark(total, covered)
+        return as_audited(total)
+
+    def audit_kept(self, report: str) -> Iterator[Rechecked]:
+        """Yield every kept total, held against a report (Proofs.audit); raises as `audited`."""
+        audit = self._take(report)
+        if self._proofs is not None:
+            yield from self._proofs.audit(audit, self.identity, self._policy, self.directory)
+
+    def _take(self, report: str) -> Audit:
+        if self._audit is None or self._audit.text != report:
+            self._audit = Audit(report, self.directory, self._wire.raw)
+        return self._audit
 
     def totals(
         self, asks: Iterable[Wish], on_done: Callable[[], None] = lambda: None

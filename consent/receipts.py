@@ -12,28 +12,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from consent.log.proof import Logged
+from consent.log.tlog_policy import LogPolicy
 from consent.messages import Grant, Pause, Resume, Revoke
 from consent.notices import notice_hash, render_notice
-from consent.policy import Policy, check_logged
-from vault.directory import Directory, read_directory
+from consent.policy import Policy, check_first, check_logged
+from consent.turns import ProofText, Turn, read_by, walk_turns
+from vault.directory import Directory
 from vault.encoding import Envelope, Json, compact_json, read_envelope
 from vault.errors import BadDirectory, BadInput, BadProof, BadShape, BadType, NotFound
 from vault.messages import Jws, Shape
 from vault.wire import objects_of, text_of
-
-ProofText = Annotated[str, Field(min_length=1, max_length=1 << 16)]
 
 
 class Receipt(Shape):
     """A grant and its log proof, the directory that they verify under and its own, the notice.
 
     `notice` is the text as it was rendered; it stays away when its words can no longer be made
-    again, and the grant's hash of it is then all that there is.
+    again, and the grant's hash of it is then all that there is. `turns` lead to the directory's log
+    from those that ended before it, for whoever pinned one of these.
     """
 
     type: Literal["consent-receipt"]
@@ -42,9 +44,17 @@ class Receipt(Shape):
     directory: Jws
     directory_proof: ProofText
     notice: Annotated[str, Field(min_length=1, max_length=1 << 14)] | None = None
+    turns: Annotated[tuple[Turn, ...], Field(min_length=1)] | None = None
 
 
-def make_receipt(grant: str, proof: str, directory: Directory, directory_proof: str) -> bytes:
+def make_receipt(
+    grant: str,
+    proof: str,
+    directory: Directory,
+    directory_proof: str,
+    own: LogPolicy | None = None,
+    turns: tuple[Turn, ...] = (),
+) -> bytes:
     """Return a receipt, UTF-8 JSON, once it verifies under a directory that was accepted.
 
     Args:
@@ -52,8 +62,11 @@ def make_receipt(grant: str, proof: str, directory: Directory, directory_proof: 
         proof: its proof file.
         directory: the directory in force.
         directory_proof: the proof file of that directory's text.
+        own: the holder's own policy file.
+        turns: every turn so far, as the vault serves them.
 
     Raises:
+        NotWitnessed: the witnesses did not see the grant or the directory yet: ask again later.
         BadProof, BadDirectory, BadJws, BadShape: as verify_receipt.
     """
     made = Receipt(
@@ -63,8 +76,9 @@ def make_receipt(grant: str, proof: str, directory: Directory, directory_proof: 
         directory=directory.text,
         directory_proof=directory_proof,
         notice=_notice(Grant.opened(read_envelope(grant, Grant.typ)), directory),
+        turns=turns or None,
     )
-    check_receipt(made, directory)
+    check_receipt(made, directory, own)
     return compact_json(made.plain())
 
 
@@ -82,11 +96,18 @@ def find_grant(body: Mapping[str, Json], grant_id: bytes) -> str:
     raise NotFound("no such grant of yours")
 
 
-def verify_receipt(receipt: Receipt, policy: Policy) -> Grant:
+def verify_receipt(receipt: Receipt, policy: Policy, earlier: Iterable[str] = ()) -> Grant:
     """Return the grant that a receipt proves, with nothing but the receipt and two pinned keys.
 
-    1. the directory is signed by the pinned auditor and names the pinned log; a demonstration's
-    only where one was asked for. 2. all that check_receipt checks.
+    1. the directory is signed by the pinned auditor, or by a key that an earlier directory names as
+    the next; a demonstration's only where one was asked for. 2. it names the pinned log, or one
+    that the pinned one turned to. 3. all that check_receipt checks.
+
+    Args:
+        receipt: the receipt.
+        policy: what is pinned; its `trust` must hold too, its `fresh` is not asked.
+        earlier: directories that lead from the pinned auditor to the one who signed the receipt's,
+            oldest first; none when that is the pinned auditor.
 
     Not checked, on purpose: that the directory has not expired (expiry makes a client fetch the
     next one; what was signed and logged under it stays so), that it was the one in force when the
@@ -94,33 +115,47 @@ def verify_receipt(receipt: Receipt, policy: Policy) -> Grant:
     state.
 
     Raises:
+        NotWitnessed: too few of the directory's witnesses, or of the policy's own, cosigned.
         BadDirectory, BadProof, BadJws, BadType, BadShape, BadPoint: a check fails.
     """
+    auditors = [policy.auditor, *_later_keys(policy, earlier)]
     try:
-        directory = read_directory(receipt.directory, policy.auditor)
+        directory = read_by(receipt.directory, auditors, policy.demo)  # 1
     except BadInput as bad:
         raise BadDirectory("the directory is not signed by the pinned auditor") from bad
-    if directory.listing.demo and not policy.demo:
-        raise BadDirectory("this is a demonstration directory; its clock is moved by hand")
-    if directory.listing.log.vkey != policy.log:
-        raise BadDirectory("the directory names another log than the pinned one")  # 1
-    return check_receipt(receipt, directory)  # 2
+    check = partial(check_logged, directory, own=policy.trust)
+    walk_turns(directory, receipt.turns or (), policy.log, auditors, check)  # 2
+    return check_receipt(receipt, directory, policy.trust)  # 3
 
 
-def check_receipt(receipt: Receipt, directory: Directory) -> Grant:
+def _later_keys(policy: Policy, earlier: Iterable[str]) -> list[bytes]:
+    """Return the auditor keys that a chain of directories leads to; raises BadDirectory."""
+    keys, version = list[bytes](), 0
+    for text in earlier:
+        listing = read_by(text, (policy.auditor, *keys), policy.demo).listing
+        if listing.version <= version:
+            raise BadDirectory("earlier directories are given oldest first")
+        version = listing.version
+        if listing.next is not None:
+            keys.append(listing.next)
+    return keys
+
+
+def check_receipt(receipt: Receipt, directory: Directory, own: LogPolicy | None = None) -> Grant:
     """Return the grant of a receipt whose directory was accepted.
 
-    1. the directory stands in its own log. 2. the grant stands in that log, in the same tree.
+    1. the directory stands in its own log, as a quorum of witnesses saw it. 2. the grant stands in
+    that log too, in the same tree, or in one that ended before.
     3. it is signed by the key that it names. 4. its platform is listed, and of the organisation
     that the grant names. 5. the notice is the one whose hash was signed.
 
     Raises:
+        NotWitnessed: the quorum is missing in one of the two proofs.
         BadDirectory, BadProof, BadJws, BadType, BadShape, BadPoint: a check fails.
     """
-    listed = check_logged(directory, receipt.directory, receipt.directory_proof)
-    if (directory.listing.version == 1) != (listed.index == 0):
-        raise BadDirectory("the first directory is the log's first entry, and no other is")  # 1
-    _check_one_tree(listed, check_logged(directory, receipt.grant, receipt.proof))  # 2
+    listed = check_logged(directory, receipt.directory, receipt.directory_proof, own)
+    check_first(directory, listed)  # 1
+    _check_one_tree(listed, check_logged(directory, receipt.grant, receipt.proof, own))  # 2
     envelope = read_envelope(receipt.grant, Grant.typ)
     envelope.verify_introduced()  # 3
     grant = Grant.opened(envelope)
@@ -133,8 +168,9 @@ def check_receipt(receipt: Receipt, directory: Directory) -> Grant:
 
 
 def _check_one_tree(one: Logged, other: Logged) -> None:
-    # Of two sizes nothing can be said offline; of one size there is one tree.
-    if one.size == other.size and one.root != other.root:
+    # Of two sizes nothing can be said offline; of one size a log has one tree.
+    same = (one.origin, one.size) == (other.origin, other.size)
+    if same and one.root != other.root:
         raise BadProof("the two proofs are of two logs that say different things")
     if one.index == other.index:
         raise BadProof("one place in the log cannot hold both a directory and a grant")

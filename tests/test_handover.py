@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.test_commands import Town, run
+from tests.test_commands import CITY, Town, run
 from tests.world import FEB, JAN, MAR
+from vault.wire import objects_of
 
 SECOND = "second.example"
 
@@ -99,8 +100,10 @@ def test_a_lost_key_is_replaced_by_the_spare_that_was_named_before(town: Town) -
 def test_a_lost_key_without_a_spare_ends_the_vault_for_clients_and_not_the_stop(
     town: Town,
 ) -> None:
-    town.join()
+    account = town.join()["account"]
     grant = town.allow()
+    (known,) = objects_of(town.do("holder", "links", town["me"]), "links")
+    link = known["link"]
     (town["auditor"] / "auditor.key").unlink()
     assert "cannot read the key file" in town.refused(
         "directory", "publish", town["auditor"], town.url
@@ -114,5 +117,14 @@ def test_a_lost_key_without_a_spare_ends_the_vault_for_clients_and_not_the_stop(
     town.move(MAR, day=20)  # more than 45 days later
     said = town.refused("platform", "total", town["platform"], grant, JAN)
     assert "expired" in said
-    # Its holder is stopped as well by the expiry; the operator tells people by its own channel.
-    assert "expired" in town.refused("holder", "stop", town["me"], grant)
+    # Nothing is given any more, neither by the holder; what they gave they stop and end as ever.
+    words = [CITY, "CITY-REWARD", "--first", FEB, "--last", MAR, "--categories", 4, "--yes"]
+    assert "expired" in town.refused("holder", "allow", town["me"], *words)
+    assert "expired" in town.refused("holder", "mint", town["me"])
+    town.do("holder", "pause", town["me"], grant)
+    assert "expired" in town.refused("holder", "resume", town["me"], grant)
+    town.do("holder", "stop", town["me"], grant)
+    (given,) = objects_of(town.do("holder", "grants", town["me"]), "grants")
+    assert given["state"] == "revoked"
+    town.do("holder", "unlink", town["me"], link)
+    town.do("holder", "erase", town["me"], typed=f"{account}\n")

@@ -22,13 +22,13 @@ from consent.commands.register import (
     publish,
     take_over,
 )
-from consent.log.note import read_vkey
+from consent.commands.turn import add_turn, log_entry
 from consent.terminal import JsonOut, announce, new_app, spoken, tell, write_json
 from vault.crypto.keys import SigningKey
 from vault.directory import LONGEST_LIFE
 from vault.encoding import Json, b64u, compact_json, unb64u
 from vault.errors import BadDirectory
-from vault.messages import KeyTime, LogEntry, Party, ReleaseEntry
+from vault.messages import KeyTime, Party, ReleaseEntry
 from vault.methodology.release import load_release
 from vault.months import DEFAULT_ZONE, local_time, parse_month, zone_of
 
@@ -300,11 +300,10 @@ def log(
 
     Example: carbonvault directory log ./auditor --vkey VKEY
     """
-    place = open_place(folder)
-    witnesses = tuple(str(read_vkey(each)) for each in witness or ())
-    if quorum > len(witnesses):
-        raise BadDirectory(f"wanted a quorum of at most {len(witnesses)} witnesses")
-    entry = LogEntry(origin=read_vkey(vkey).name, vkey=vkey, witnesses=witnesses, quorum=quorum)
+    place, entry = open_place(folder), log_entry(vkey, witness, quorum)
+    held = place.held()
+    if held and entry.vkey != held.listing.log.vkey:
+        raise BadDirectory("another log than the published one: it turns by `directory turn`")
     place.save(place.register.model_copy(update={"log": entry}))
     tell(json_out, {"origin": entry.origin}, f"The log is {entry.origin}.")
 
@@ -357,3 +356,6 @@ def show(folder: Where, json_out: JsonOut = False) -> None:
         ends = "" if until == FOREVER else f"  keys until {local_time(until, zone):%Y-%m-%d}"
         typer.echo(f"{party.id}  {', '.join(party.roles)}  of {party.org}{ends}")
     typer.echo(f"last published: {last or 'nothing yet'}")
+
+
+add_turn(directory_app)

@@ -11,10 +11,12 @@ from consent.commands.consents import GrantId
 from consent.commands.holder import opened, root_of
 from consent.commands.party import Demo, LogKey, Where
 from consent.dpv import export_record
-from consent.folder import open_folder
+from consent.folder import open_folder, read_trust
 from consent.holder import Holder
+from consent.lists import fetch_whole
 from consent.messages import Grant
 from consent.notices import notice_hash, render_notice
+from consent.place import read_text
 from consent.policy import Policy
 from consent.receipts import Receipt, history, read_entries, verify_receipt
 from consent.terminal import JsonOut, spoken, tell, write_json
@@ -64,7 +66,7 @@ def record(folder: Where, grant: GrantId) -> None:
         found = _own(holder, grant)
         text = render_notice(found, holder.directory, found.notice.locale)
         same = notice_hash(text) == found.notice.sha256
-        entries = read_entries(wire.get("/v1/holder/entries").body)
+        entries = read_entries(fetch_whole(wire))
         events = history(found, entries, open_folder(folder, "holder").now())
         write_json(export_record(found, holder.directory, events, text if same else None))
 
@@ -74,6 +76,18 @@ def verify(
     key: Annotated[str, typer.Option(help="The auditor's public key, which is pinned.")],
     log: LogKey,
     demo: Demo = False,
+    policy: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Witnesses of your own choice, a file."),
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A directory that names the next auditor's key; once for each, oldest first.",
+        ),
+    ] = None,
     json_out: JsonOut = False,
 ) -> None:
     """Check a receipt, offline; print what was allowed. It does not say that it still goes on.
@@ -81,7 +95,10 @@ def verify(
     Example: carbonvault verify-receipt receipt.json --key KEY --log VKEY
     """
     found = _read(file)
-    grant = verify_receipt(found, Policy(unb64u(key, 32), log, demo))
+    trust = None if policy is None else read_trust(policy)
+    pinned = Policy(unb64u(key, 32), log, demo, trust=trust)
+    texts = (str(read_text(path)).partition("\n")[0] for path in earlier or ())
+    grant = verify_receipt(found, pinned, texts)
     members: dict[str, Json] = {"grant": grant.plain(), "notice": found.notice}
     words = (
         found.notice or f"(the words are not in it, only their hash {grant.notice.sha256.hex()})"

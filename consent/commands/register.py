@@ -22,7 +22,6 @@ from typing import cast
 from consent import accredit
 from consent.accredit import Issue, Keys, Register, compose, rotate_keys
 from consent.app import wall_clock
-from consent.auditor import Auditor
 from consent.folder import Clock, read_held, vault_clock, write_held
 from consent.log.proof import Logged
 from consent.place import (
@@ -34,12 +33,12 @@ from consent.place import (
     write_new,
     write_settings,
 )
-from consent.policy import Policy
+from consent.policy import check_logged
 from vault.crypto.keys import SigningKey
 from vault.directory import FIRST_PREV, Directory, check_successor, read_directory
 from vault.encoding import Json, b64u, compact_json, read_envelope, thumbprint, unb64u
-from vault.errors import BadDirectory, BadInput, BadPlace, Unreachable, VaultError
-from vault.wire import Wire
+from vault.errors import BadDirectory, BadInput, BadPlace, Local, LogUnavailable, VaultError
+from vault.wire import Wire, text_of
 
 _KEY, _NEXT, _TAKER, _REGISTER = "auditor.key", "next.key", "next.pub", "parties.toml"
 _HELD, _PENDING = "directory.jws", "pending.jws"
@@ -80,6 +79,10 @@ class Place:
     def held(self) -> Directory | None:
         """Return the last directory that was logged."""
         return read_held(self.path / _HELD)
+
+    def pending(self) -> Directory | None:
+        """Return a directory that was signed, and whose answer was lost."""
+        return read_held(self.path / _PENDING)
 
     def secrets(self) -> dict[int, bytes]:
         """Return K_net by year."""
@@ -177,21 +180,49 @@ def publish(place: Place, url: str, life: int, with_next: bool) -> tuple[Directo
     organisation changed. 4. it is kept before it is sent.
 
     Raises:
-        BadDirectory: it breaks a rule. Unreachable: call again. BadProof: it was not logged.
+        BadDirectory: it breaks a rule, or another log is named than by the last one: that is a turn
+            (consent/commands/turn.py). Unreachable: call again. BadProof: it was not logged.
     """
-    if waiting := read_held(place.path / _PENDING):
-        _post(place, url, waiting)  # 1
+    if waiting := place.pending():
+        _check_same_log(place, waiting)
+        post(place, url, waiting)  # 1
         place = open_place(place.path)
-    held, now, register = place.held(), place.now(), place.register
+    held, register = place.held(), place.register
+    if held:
+        _check_same_log(place, held)
     if with_next:
         spare = place.next_key()
         if spare is None or held is None or held.listing.next != spare.public:
             raise BadDirectory("the last directory does not name a next key: publish it first")
         # The key before may be lost: this one is all that is needed.
         key, following = spare, None
-        register = rotate_keys(register, place.id, Keys(key.public, None), now)
+        register = rotate_keys(register, place.id, Keys(key.public, None), place.now())
     else:
         key, following = place.key(), place.next_public()
+    fresh = sign_next(place, register, life, key, following)
+    return fresh, post(place, url, fresh)
+
+
+def _check_same_log(place: Place, last: Directory) -> None:
+    log = place.register.log
+    if log is None or log.vkey != last.listing.log.vkey:
+        raise BadDirectory(
+            "the register names another log than the last directory:"
+            " a log turns by `carbonvault directory turn`, which also finishes what it began"
+        )
+
+
+def sign_next(
+    place: Place, register: Register, life: int, key: SigningKey, following: bytes | None
+) -> Directory:
+    """Return the next directory of a register, signed, and kept as the one about to be posted.
+
+    It lives for `life` seconds and names `following` (32 bytes) as the next key.
+
+    Raises:
+        BadDirectory: it breaks a rule.
+    """
+    held, now = place.held(), place.now()
     issue = Issue(
         version=held.listing.version + 1 if held else 1,
         prev=held.hash if held else FIRST_PREV,
@@ -204,21 +235,29 @@ def publish(place: Place, url: str, life: int, with_next: bool) -> tuple[Directo
     if held:
         check_successor(held, fresh)  # 3
     write_held(place.path / _PENDING, fresh)  # 4
-    return fresh, _post(place, url, fresh)
+    return fresh
 
 
-def _post(place: Place, url: str, fresh: Directory) -> Logged:
-    """Post a signed directory and keep it as the last; a refused one is no longer pending."""
+def post(
+    place: Place, url: str, fresh: Directory, check: Callable[[str], Logged] | None = None
+) -> Logged:
+    """Post a signed directory and keep it as the last; a refused one is no longer pending.
+
+    `check` gives its place by the proof file; None: it stands in the log that it names itself.
+
+    Raises:
+        BadPlace: the key that signed it is not here. Unreachable, LogUnavailable: call again.
+    """
     following = place.next_key()
     promoted = following is not None and following.public == fresh.signer_key
     key = following if following and promoted else place.key()
     if thumbprint(key.public) != read_envelope(fresh.text, fresh.listing.typ).kid:
         raise BadPlace("the pending directory was signed by a key that is not here")
-    auditor = Auditor(key, Wire(url, key), Policy(key.public, fresh.listing.log.vkey))
     try:
-        logged = auditor.post(fresh.text)
-    except Unreachable:
-        raise
+        proof = text_of(Wire(url, key).post("/v1/directory", fresh.text).body, "proof")
+        logged = check(proof) if check else check_logged(fresh, fresh.text, proof, witnessed=False)
+    except (Local, LogUnavailable):
+        raise  # it may be logged: the same bytes are posted again
     except VaultError:
         (place.path / _PENDING).unlink(missing_ok=True)
         raise
