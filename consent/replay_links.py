@@ -7,8 +7,12 @@ broken rule raises, and the entry changes nothing. consent/replay.py has the oth
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from sys import intern
+from typing import TypeVar
 
+from consent.readings import Reading
+from consent.replay_state import Aging, Closed, Closes, Shared, shorten
 from vault.directory import (
     FIRST_PREV,
     Directory,
@@ -16,25 +20,41 @@ from vault.directory import (
     check_successor,
     read_directory,
 )
-from vault.encoding import Envelope, text_hash, thumbprint
+from vault.encoding import Envelope, thumbprint
 from vault.errors import BadDirectory, BadShape
-from vault.messages import AbsentMonth, Account, Attach, Close, Reject, Unlink
+from vault.messages import AbsentMonth, Account, Attach, Close, Message, Reject, Unlink
 from vault.months import Month, add_months, close_slot
 
-LinkMonth = tuple[bytes, Month]
+M = TypeVar("M", bound=Message)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry: log index, the vault's unix seconds, and the message."""
+    """One entry: log index, the vault's unix seconds, the text's hash, and the message.
+
+    With a reading the message was opened before, and the envelope knows whose signature it has.
+    """
 
     index: int
     at: int
-    text: str
+    name: bytes
     envelope: Envelope
+    reading: Reading | None = None
+
+    def opened(self, kind: type[M]) -> M:
+        """Return the message; raises BadShape, BadPoint, BadScalar."""
+        if self.reading is not None and isinstance(self.reading.message, kind):
+            return self.reading.message
+        return kind.opened(self.envelope)
+
+    def closed(self) -> Closed:
+        """Return the message as a close; raises BadShape, BadPoint, BadScalar."""
+        if self.reading is not None and isinstance(self.reading.message, Closed):
+            return self.reading.message
+        return shorten(self.name, Close.opened(self.envelope))
 
 
-@dataclass
+@dataclass(slots=True)
 class Linked:
     """An attached link, and which of its months are absent."""
 
@@ -42,7 +62,7 @@ class Linked:
     source: str
     begins: Month
     ends: Month | None = None
-    absent: set[Month] = field(default_factory=set)
+    absent: frozenset[Month] = frozenset()
 
     def lacks(self, month: Month) -> bool:
         """Whether the month is absent for the link."""
@@ -64,8 +84,9 @@ class LinkReplay:
         self._gone: set[str] = set()
         self._links: dict[bytes, Linked] = {}
         self._links_of: defaultdict[str, list[Linked]] = defaultdict(list)
-        self._closes: dict[LinkMonth, tuple[str, Close]] = {}
-        self._closed: dict[bytes, LinkMonth] = {}
+        self._closes = Closes()
+        self._closed: dict[bytes, Closed] = {}
+        self._aging, self._shared = Aging(), Shared()
 
     @property
     def directory(self) -> Directory:
@@ -73,6 +94,16 @@ class LinkReplay:
         if self._held is None:
             raise BadDirectory("no directory stands before this entry")
         return self._held
+
+    @property
+    def held(self) -> Directory | None:
+        """The directory in force, if there is one."""
+        return self._held
+
+    @property
+    def links_alive(self) -> int:
+        """How many links are attached and not ended."""
+        return sum(linked.ends is None for linked in self._links.values())
 
     @property
     def demo(self) -> bool:
@@ -90,7 +121,7 @@ class LinkReplay:
         signer = next((k for k in allowed if k and thumbprint(k) == entry.envelope.kid), None)
         if signer is None:
             raise BadDirectory("not signed by the auditor in force, nor by its named next key")
-        fresh = read_directory(entry.text, signer)
+        fresh = read_directory(entry.envelope.text, signer)
         wanted = (held.listing.version + 1, held.hash) if held else (1, FIRST_PREV)
         if (fresh.listing.version, fresh.listing.prev) != wanted:
             raise BadDirectory(f"wanted version {wanted[0]} naming the last one as prev")
@@ -101,39 +132,40 @@ class LinkReplay:
 
     def _account(self, entry: Entry) -> str:
         public = entry.envelope.verify_introduced()
-        message = Account.opened(entry.envelope)
+        message = entry.opened(Account)
         if message.vault != self.directory.listing.vault:
             raise BadShape(f"an account of {message.vault}")
         if entry.envelope.kid in self._accounts:
             raise BadShape("this account stands in the log twice")
         if entry.envelope.kid in self._gone:
             raise BadShape("this account was erased before")
-        self._accounts[entry.envelope.kid] = public
-        return entry.envelope.kid
+        account = intern(entry.envelope.kid)
+        self._accounts[account] = public
+        return account
 
     def _account_of(self, entry: Entry) -> str:
         public = self._accounts.get(entry.envelope.kid)
         if public is None:
             raise BadShape("no account of this key stands before")
         entry.envelope.verify(public)
-        return entry.envelope.kid
+        return intern(entry.envelope.kid)
 
     def _attach(self, entry: Entry) -> str:
         account = self._account_of(entry)
-        message = Attach.opened(entry.envelope)
+        message = entry.opened(Attach)
         link = check_link(message.receipt, self.directory, entry.at)
         if link.link != message.link or link.link in self._links:
             raise BadShape("the link is another's, or attached already")
         running = self.directory.month_at(entry.at)
         if link.begins not in (add_months(running, -1), running):
             raise BadShape(f"a link of {link.begins} is attached in {running}")
-        linked = Linked(account, link.source, link.begins)
-        self._links[link.link] = linked
+        linked = Linked(account, intern(link.source), Month(intern(link.begins)))
+        self._links[self._shared.link(link.link)] = linked
         self._links_of[account].append(linked)
         return account
 
     def _close(self, entry: Entry) -> str:
-        close = Close.opened(entry.envelope)
+        close = entry.closed()
         party, public = self.directory.signer(entry.envelope.kid, "source", entry.at)
         entry.envelope.verify(public)
         linked = self._links.get(close.link)
@@ -148,8 +180,10 @@ class LinkReplay:
             raise BadShape(f"{close.month} of this link is closed twice")
         if linked.lacks(close.month):
             raise BadShape(f"{close.month} of this link is absent")
-        self._closes[close.link, close.month] = (entry.text, close)
-        self._closed[text_hash(entry.text)] = (close.link, close.month)
+        close.link = self._shared.link(close.link)
+        self._closes.add(close)
+        self._closed[close.name] = close
+        self._aging.keep(close.month, close)
         return linked.account
 
     def _linked(self, link: bytes) -> Linked:
@@ -158,7 +192,7 @@ class LinkReplay:
         return self._links[link]
 
     def _unlink(self, entry: Entry) -> str:
-        message = Unlink.opened(entry.envelope)
+        message = entry.opened(Unlink)
         linked = self._linked(message.link)
         if entry.envelope.kid == linked.account:
             self._account_of(entry)
@@ -171,7 +205,7 @@ class LinkReplay:
 
     def _absent(self, entry: Entry) -> str:
         entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
-        message = AbsentMonth.opened(entry.envelope)
+        message = entry.opened(AbsentMonth)
         linked = self._linked(message.link)
         _, end = close_slot(message.month, self.directory.listing.zone)
         if entry.at < end or message.month < linked.begins:
@@ -180,16 +214,17 @@ class LinkReplay:
             raise BadShape(f"{message.month} is called absent, and its close stands before")
         if linked.lacks(message.month):
             raise BadShape(f"{message.month} is absent already")
-        linked.absent.add(message.month)
+        linked.absent |= {message.month}
         return linked.account
 
     def _reject(self, entry: Entry) -> str:
         account = self._account_of(entry)
-        closed = self._closed.get(Reject.opened(entry.envelope).close)
+        found = self._closed.get(entry.opened(Reject).close)
+        closed = (found.link, found.month) if found else None
         if closed is None or self._linked(closed[0]).account != account:
             raise BadShape("no close of this account's links has the hash rejected")
         link, month = closed
-        self._linked(link).absent.add(month)
+        self._linked(link).absent |= {month}
         return account
 
     def _end_account(self, account: str, at: int) -> None:

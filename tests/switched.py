@@ -19,8 +19,9 @@ from consent.auditor import Auditor
 from consent.replay import Replay
 
 ENCODING, DIRECTORY, TEMPLATES = "vault.encoding", "vault.directory", "consent.templates"
-LINKS, REPLAY, AUDITOR = "consent.replay_links", "consent.replay", "consent.auditor"
-COPIED = (ENCODING, DIRECTORY, TEMPLATES, LINKS, REPLAY, AUDITOR)
+LINKS, REPLAY, JUDGING = "consent.replay_links", "consent.replay", "consent.judging"
+LINEAGE, AUDITOR = "consent.lineage", "consent.auditor"
+COPIED = (ENCODING, DIRECTORY, TEMPLATES, LINKS, REPLAY, LINEAGE, JUDGING, AUDITOR)
 
 
 class Change(NamedTuple):

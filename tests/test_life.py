@@ -370,10 +370,10 @@ def test_an_erasure_while_the_auditor_downloads_is_no_finding(world: World) -> N
     texts = auditor._texts
     erased: list[Erased] = []
 
-    def meanwhile(size: int) -> dict[int, Served]:
+    def meanwhile(end: int, first: int = 0) -> dict[int, Served]:
         if not erased:
             erased.append(ann.holder.erase())
-        return texts(size)
+        return texts(end, first)
 
     auditor._texts = meanwhile  # type: ignore[method-assign]
     report = auditor.audit()

@@ -1,54 +1,63 @@
-r"""``carbonvault audit``: the log replayed, and what the auditor remembers between two audits.
+r"""``carbonvault audit``: the log downloaded, judged offline, and what is remembered of it.
 
-A state file is JSON, mode 0600, since it names pseudonyms:
+    carbonvault audit run https://vault.example --key auditor.key --log VKEY --state mirror
+    carbonvault audit run mirror --key auditor.key --log VKEY          no network at all
 
-    {"checkpoint": "vault.example/log\n12\n…", "owners": {"3": "account thumbprint", …},
-     "kept": [[12, 1767225600], …]}              the log's size at each audit, and when
+`--report` takes several paths: ``.json`` is the whole report, ``.html`` a page to read, ``.jws``
+its signature (`cv1-report`); a name without an ending is a folder with all of them. The folder of a
+mirror is described in consent/mirror.py.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from consent.auditor import Auditor, Kept, Report
-from consent.log.checkpoint import Checkpoint
+from consent.download import update
+from consent.judging import JudgedLog, Judging, Report, judge
 from consent.log.note import read_vkey
-from consent.log.tlog_policy import open_checkpoint
-from consent.place import read_key, read_text, replace_file
+from consent.mirror import Mirror
+from consent.place import read_key, replace_file
 from consent.policy import Policy
-from consent.terminal import REFUSED, JsonOut, Story, announce, spoken, write_json
+from consent.report.page import render_page, report_files
+from consent.report.signed import Earlier, Judged, make_report, sign_report
+from consent.report.tally import Tally
+from consent.terminal import (
+    REFUSED,
+    JsonOut,
+    Story,
+    announce,
+    new_app,
+    own_locale,
+    spoken,
+    write_json,
+)
 from vault.crypto.keys import SigningKey
-from vault.encoding import Json, JsonIn, compact_json, strict_object, unb64u
-from vault.errors import BadInput, BadPlace, BadProof, BadShape
-from vault.wire import Wire, text_of
+from vault.encoding import unb64u
+from vault.errors import BadPlace
+from vault.wire import PATIENT, Wire
+
+MANY = 20_000
+"""Entries from which on it pays to read them in processes of their own."""
+
+audit_app = new_app("What an auditor does: replay a log, and watch it.")
 
 
-@dataclass(frozen=True)
-class State:
-    """What an auditor remembers: the last checkpoint, whose texts it saw, and its audits."""
-
-    last: Checkpoint | None = None
-    owners: Mapping[int, str] = field(default_factory=dict)
-    kept: tuple[Kept, ...] = ()
+@audit_app.callback(help="What an auditor does: replay a log, and watch it.")
+def _group() -> None:
+    # Keeps `run` a word of its own also while it is the only command.
+    return
 
 
-BROKEN = frozenset({"shrunk", "forked", "root"})
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Put the audit on the root."""
-    app.command()(spoken(audit))
-
-
-def audit(
-    url: Annotated[str, typer.Argument(help="The vault's URL.")],
+def run(
+    target: Annotated[str, typer.Argument(help="The vault's URL, or a mirror's folder.")],
     key: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="The auditor's key file, mode 0600.")
     ],
@@ -57,79 +66,102 @@ def audit(
         str, typer.Option(help="Public key that signed the first directory; else the key's own.")
     ] = "",
     state: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="What earlier audits saw; made when new.")
+        Path | None,
+        typer.Option(file_okay=False, help="The mirror's folder; made when new, mode 0700."),
     ] = None,
-    report_file: Annotated[
-        Path | None, typer.Option("--report", dir_okay=False, help="Write the signed report.")
+    report_files: Annotated[
+        list[Path] | None,
+        typer.Option("--report", help="A .json, .html or .jws file, or a folder; may be repeated."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes that read entries; else by the log's size.")
     ] = None,
     json_out: JsonOut = False,
 ) -> None:
-    """Download the log and replay every rule over it; exit code 1 when there are findings.
+    """Download what is new of the log and replay every rule over all of it, offline.
 
-    With --state the log must also extend the one of the last audit, and what was seen then is
-    held against later erasures.
+    Exit code 1 when there are findings. With --state only what is new is fetched, the log must
+    extend the one of the last audit, and what was seen then is held against later erasures. A log
+    that turned is followed into the next one.
 
-    Example: carbonvault audit https://vault.example --key auditor.key --log VKEY --state seen.json
+    Example: carbonvault audit run https://vault.example --key auditor.key --log VKEY --state mirror
     """
-    story = Story(Console(), quiet=json_out)
-    signer = SigningKey(read_key(key))
-    pinned = unb64u(auditor, 32) if auditor else signer.public
-    before = read_state(state, log) if state else State()
-    policy = Policy(pinned, log)
-    one = Auditor(signer, Wire(url, signer), policy, before.owners, before.last, before.kept)
-    try:
-        report = one.audit(story.counted("entries replayed"))
-    finally:
-        story.close()
+    signer, story = SigningKey(read_key(key)), Story(Console(), quiet=json_out)
+    policy = Policy(unb64u(auditor, 32) if auditor else signer.public, log)
+    tally = Tally()
+    with tempfile.TemporaryDirectory(prefix="carbonvault-audit-") as temporary:
+        online = "://" in target
+        place = (state or Path(temporary)) if online else Path(target)
+        try:
+            mirror = Mirror(place, policy)
+            if online:
+                shown = story.counted("texts here")
+                update(mirror, Wire(target, signer, patience=PATIENT), shown)
+            judging = _judge(mirror, jobs, tally, story)
+        finally:
+            story.close()
+        if online:
+            mirror.settle(judging, int(time.time()))
+        report = _with_conflicts(judging.report(), mirror)
     announce(report.self_audited)
-    # The state of a log that was broken stays: it is the evidence.
-    if state and not BROKEN & {finding.rule for finding in report.findings}:
-        write_state(state, report, before.kept)
-    if report_file:
-        replace_file(report_file, one.report(report, int(time.time())).encode("ascii"))
+    _write_files(report_files or [], report, tally, signer, log)
     _write_report(report, story, json_out)
     raise typer.Exit(REFUSED if report.findings else 0)
 
 
-def read_state(path: Path, log: str) -> State:
-    """Return what the last audit kept; an empty state for a file that is not there.
+audit_app.command("run")(spoken(run))
 
-    Raises:
-        BadPlace: it is no such file, or of another log.
-    """
-    text = read_text(path)
-    if text is None:
-        return State()
+
+def _judge(mirror: Mirror, jobs: int | None, tally: Tally, story: Story) -> Judging:
+    jobs = jobs or (1 if mirror.size < MANY else os.cpu_count() or 1)
+    shown = story.counted("entries replayed")
+    return judge(mirror.policy, mirror.copy(), mirror.memory(), jobs, tally, shown)
+
+
+def _with_conflicts(report: Report, mirror: Mirror) -> Report:
+    return replace(report, findings=sorted(report.findings + mirror.conflicts()))
+
+
+def _write_files(
+    paths: list[Path], report: Report, tally: Tally, signer: SigningKey, log: str
+) -> None:
+    if not paths:
+        return
+    *earlier, last = report.logs or (JudgedLog(read_vkey(log), report.size, report.root),)
+    judged = Judged(
+        log=last.key,
+        size=report.size,
+        root=report.root,
+        checkpoint=report.signed,
+        cosigned=report.cosigned,
+        counts=report.counts,
+        findings=report.findings,
+        unseen=report.unseen,
+        erased=report.erased,
+        links=report.links,
+        earlier=[Earlier(one.key, one.size, one.root) for one in earlier],
+    )
+    raw = make_report(judged, tally, signer.public, int(time.time()))
+    signed = sign_report(raw, signer)
+    for path in paths:
+        match path.suffix:
+            case ".json":
+                replace_file(path, raw)
+            case ".html":
+                replace_file(path, render_page(raw, signed, own_locale()).encode("utf-8"))
+            case "":
+                _write_folder(path, report_files(raw, signed))
+            case _:
+                replace_file(path, signed.encode("ascii"))
+
+
+def _write_folder(folder: Path, files: dict[str, bytes]) -> None:
     try:
-        found = strict_object(text.encode("utf-8"))
-        last = open_checkpoint(text_of(found, "checkpoint"), read_vkey(log)).checkpoint
-        owners, kept = found.get("owners"), found.get("kept")
-        if not isinstance(owners, dict) or not isinstance(kept, list):
-            raise BadPlace(f"{path} has no owners, or no audits kept")
-        return State(
-            last,
-            {int(index): str(account) for index, account in owners.items()},
-            tuple(_kept(one) for one in kept),
-        )
-    except (BadInput, BadProof, ValueError) as bad:
-        raise BadPlace(f"{path} is no state of an audit of this log: {bad}") from bad
-
-
-def _kept(found: Json) -> Kept:
-    if not isinstance(found, list) or len(found) != 2:
-        raise BadShape("wanted [size, unix seconds]")
-    size, when = found
-    if not isinstance(size, int) or not isinstance(when, int):
-        raise BadShape("wanted [size, unix seconds]")
-    return Kept(size, when)
-
-
-def write_state(path: Path, report: Report, kept: tuple[Kept, ...]) -> None:
-    """Keep what the next audit needs; raises BadPlace."""
-    owners: dict[str, JsonIn] = {str(i): account for i, account in sorted(report.owners.items())}
-    audits = [[*one] for one in (*kept, Kept(report.size, int(time.time())))]
-    body: dict[str, JsonIn] = {"checkpoint": report.signed, "owners": owners, "kept": audits}
-    replace_file(path, compact_json(body))
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as bad:
+        raise BadPlace(f"cannot make the folder {folder}: {bad.strerror}") from bad
+    for name, raw in files.items():
+        replace_file(folder / name, raw)
 
 
 def _write_report(report: Report, story: Story, json_out: bool) -> None:
@@ -137,6 +169,10 @@ def _write_report(report: Report, story: Story, json_out: bool) -> None:
         write_json(report.plain())
         return
     story.say(f"checkpoint of {report.size} entries, root {report.root.hex()}")
+    for each in report.logs if len(report.logs) > 1 else ():
+        story.say(f"{each.size:>8}  entries of {each.key.name}")
+    for one in report.cosigned:
+        story.say(f"cosigned by {one.witness.name} at {one.time}")
     for kind, count in sorted(report.counts.items()):
         story.say(f"{count:>8}  {kind}")
     if report.unseen:
