@@ -348,7 +348,10 @@ class Erased(Message):
 
 
 class AuditReport(Message):
-    """``cv1-report``: what an auditor judged, [from, to) of the log, and what it found."""
+    """``cv1-report``: what an auditor judged, [from, to) of the log, and what it found.
+
+    ``json`` is the SHA-256 of the whole report (consent/report/signed.py), where there is one.
+    """
 
     typ: ClassVar[str] = "cv1-report"
     begins: Annotated[int, Field(ge=0, lt=2**53, alias="from")]
@@ -356,6 +359,7 @@ class AuditReport(Message):
     root: Hash
     findings: tuple[tuple[int, str], ...]
     unseen: tuple[int, ...]
+    json_hash: Hash | None = Field(default=None, alias="json")
 
 
 class Ask(Shape):
