@@ -1,0 +1,200 @@
+"""Watch: one look at a log, beside what its witnesses hold and what it showed before.
+
+docs/protocol.md section 6; c2sp.org/tlog-witness, c2sp.org/tlog-tiles.
+
+    GET <log>/checkpoint                                 what the log shows
+    GET <witness>/logs/<hex SHA-256(origin)>/checkpoint  what a witness cosigned last
+    GET <log>/tile/…                                     joins trees of different sizes
+
+Nothing here opens a connection or reads a clock: `Fetch` and the time are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+
+from consent.copies import (
+    KEPT,
+    LOG,
+    WEIGHT,
+    Alarm,
+    Compared,
+    Copy,
+    TilesOf,
+    compare,
+    find_rollbacks,
+    judge_ages,
+    judge_witness,
+)
+from consent.evidence import MAX_NOTE, Fork
+from consent.log.merkle import HASH_SIZE
+from consent.log.note import VerifierKey, read_utf8
+from consent.log.tiles import ReadTile, Tile, width_at
+from consent.log.tlog_policy import LogPolicy, open_checkpoint
+from vault.errors import BadPlace, BadProof, BadShape, Unreachable
+
+Fetch = Callable[[str, int], bytes]
+"""Gives the body at a URL, of at most so many bytes; raises Unreachable."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look: the log's size if it showed one, alarms heaviest first, the note to remember.
+
+    `turned` is no alarm: it tells of a log that ended, and of the one that goes on.
+    """
+
+    at: int
+    size: int | None
+    alarms: tuple[Alarm, ...]
+    kept: str | None
+    turned: tuple[Alarm, ...] = ()
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One log to look at: its policy, its key, where it and its mirrors are served.
+
+    `prefix` is the log's URL, such as ``https://vault.example/log``; `stale` the age in seconds
+    from which cosignatures count as old. `suffix` is the end of name and URL of a log that followed
+    the vault's first one, such as ``/2027``.
+    """
+
+    policy: LogPolicy
+    log: VerifierKey
+    prefix: str
+    fetch: Fetch
+    stale: int = 86_400
+    mirrors: tuple[str, ...] = ()
+    suffix: str = ""
+
+    def look(self, at: int, kept: str | None = None) -> Look:
+        """Return what one look finds, at unix seconds `at`.
+
+        Args:
+            at: the time.
+            kept: the note that the last look returned.
+
+        Raises:
+            BadPlace: `kept` is no checkpoint of this log.
+        """
+        alarms: list[Alarm] = []
+        copies = [self._kept(kept)] if kept is not None else []
+        # The log comes last: what a witness has by then, the log had before.
+        copies += self._ask_witnesses(at, alarms)
+        shown = self._read(at, LOG, f"{self.prefix}/checkpoint", alarms)
+        if shown:
+            copies.append(shown)
+            alarms += judge_ages(at, self.policy, shown, self.stale)
+        sources = [self._tiles(prefix) for prefix in (self.prefix, *self.mirrors)]
+        compared = compare(at, self.log, copies, sources)
+        alarms += [*compared.alarms, *find_rollbacks(at, self.log, copies)]
+        size = shown.head.size if shown else None
+        return Look(at, size, heaviest_first(alarms), self._next(kept, shown, compared))
+
+    def _kept(self, kept: str) -> Copy:
+        try:
+            return Copy(KEPT, kept, open_checkpoint(kept, self.log, self.policy.keys))
+        except (BadShape, BadProof) as bad:
+            raise BadPlace(f"what was kept is no checkpoint of {self.log.name}: {bad}") from bad
+
+    def _ask_witnesses(self, at: int, alarms: list[Alarm]) -> Iterator[Copy]:
+        by_url: dict[str, list[VerifierKey]] = {}
+        for member in self.policy.witnesses.values():
+            if member.url:
+                by_url.setdefault(member.url.rstrip("/"), []).append(member.key)
+        name = sha256(self.log.name.encode()).hexdigest()
+        for url, keys in by_url.items():
+            copy = self._read(at, keys[0].name, f"{url}/logs/{name}/checkpoint", alarms)
+            if copy:
+                alarms += judge_witness(at, copy, keys, self.stale)
+                yield copy
+
+    def _read(self, at: int, who: str, url: str, alarms: list[Alarm]) -> Copy | None:
+        """Return a copy; a bad cosignature is told, and what the log signed is compared still."""
+        try:
+            signed = read_utf8(self.fetch(url, MAX_NOTE))
+        except Unreachable as lost:
+            alarms.append(Alarm(at, "missing", who, str(lost)))
+            return None
+        except BadShape as bad:
+            alarms.append(Alarm(at, "invalid", who, str(bad)))
+            return None
+        try:
+            return Copy(who, signed, open_checkpoint(signed, self.log, self.policy.keys))
+        except (BadShape, BadProof) as bad:
+            alarms.append(Alarm(at, "invalid", who, str(bad)))
+        try:
+            return Copy(who, signed, open_checkpoint(signed, self.log))
+        except (BadShape, BadProof):
+            return None
+
+    def _tiles(self, prefix: str) -> TilesOf:
+        def tiles_of(size: int) -> ReadTile:
+            @cache
+            def read(level: int, n: int) -> bytes:
+                width = width_at(size, level, n)
+                if width == 0:
+                    return b""
+                return self.fetch(f"{prefix}/{Tile(level, n, width)}", width * HASH_SIZE)
+
+            return read
+
+        return tiles_of
+
+    def _next(self, kept: str | None, shown: Copy | None, compared: Compared) -> str | None:
+        """Return what to remember: never less, and nothing that is not proven to follow."""
+        if shown is None or shown.head not in compared.agreed:
+            return kept
+        if any(alarm.kind == "forked" for alarm in compared.alarms):
+            return kept
+        if kept is None:
+            return shown.signed
+        before = self._kept(kept)
+        follows = before.head in compared.agreed and before.head.size <= shown.head.size
+        # The same tree with fewer cosignatures would take their times away.
+        poorer = len(shown.opened.cosigned) < len(before.opened.cosigned)
+        return shown.signed if follows and not (poorer and before.head == shown.head) else kept
+
+
+def heaviest_first(alarms: Iterable[Alarm]) -> tuple[Alarm, ...]:
+    """Return alarms by their weight."""
+    return tuple(sorted(alarms, key=lambda alarm: WEIGHT.index(alarm.kind)))
+
+
+def log_of(policy: LogPolicy, url: str) -> VerifierKey:
+    """Return the key of the policy's log that a vault at this URL serves.
+
+    Raises:
+        BadPlace: the policy names no log, or several and none by this URL.
+    """
+    name = url.partition("://")[2] + "/log"
+    named = [log.key for log in policy.logs if name in (log.key.name, log.url.partition("://")[2])]
+    found = named or [log.key for log in policy.logs]
+    if len(found) != 1:
+        raise BadPlace(f"wanted one log for {url} in the policy, found {len(found)}")
+    return found[0]
+
+
+@dataclass
+class Standing:
+    """The alarms that stand, so that each is told once, and its end.
+
+    A fork does not end: what was signed stays signed.
+    """
+
+    alarms: dict[tuple[str, str], Alarm] = field(default_factory=dict)
+
+    def take(self, look: Look) -> tuple[list[Alarm], list[Alarm]]:
+        """Return the alarms that are new with this look, and those that ended with it."""
+        now: dict[tuple[str, str], Alarm] = {}
+        for alarm in look.alarms:
+            now.setdefault((alarm.kind, alarm.who), alarm)
+        begun = [alarm for key, alarm in now.items() if key not in self.alarms]
+        gone = {key: alarm for key, alarm in self.alarms.items() if key not in now}
+        forks = {key: a for key, a in gone.items() if isinstance(a.evidence, Fork)}
+        self.alarms = {**now, **forks}
+        return begun, [alarm for key, alarm in gone.items() if key not in forks]
