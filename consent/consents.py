@@ -28,10 +28,9 @@ from consent.messages import (
     Token,
 )
 from consent.notices import notice_hash, render_notice
-from consent.policy import check_logged
 from consent.records import OwnLink, add_closes
 from consent.side import Side
-from consent.state import ENDED, HolderState, Minted, Status, WindowName
+from consent.state import ENDED, UNPROVED, HolderState, Minted, Status, WindowName, mark
 from consent.templates import check_grant
 from consent.tokens import (
     Granted,
@@ -109,21 +108,21 @@ class Consents(Side):
             replaces=replaces.grant if replaces else None,
         )
         check_grant(grant, self.directory, self._now())
-        self._bind(org)
+        bind = Bind(iat=self._now(), org=org, pk=key.public)
+        self._record(bind, grant)
+        self._bind(bind)
         self._post("/v1/holder/grants", grant.signed(key))
         if replaces:
             self._device.save(lambda state: state.with_status(replaces.grant, "replaced"))
         return grant
 
-    def _bind(self, org: str) -> None:
-        if org in self._device.state.orgs:
+    def _bind(self, bind: Bind) -> None:
+        if bind.org in self._device.state.orgs:
             return
-        pk = keys.consent_key(self._root, org).public
-        bind = Bind(iat=self._now(), org=org, pk=pk)
         # Taken already, by a bind whose answer was lost or by another device: the key is the same.
         with suppress(DifferentBytes):
             self._post("/v1/holder/binds", bind.signed(self._key))
-        self._device.save(lambda state: state.with_org(org))
+        self._device.save(lambda state: state.with_org(bind.org))
 
     def stop(self, grant: Grant) -> None:
         """Stop sharing: after this returns, no release of the grant succeeds."""
@@ -134,16 +133,17 @@ class Consents(Side):
         self._change(grant, Pause, "paused")
 
     def resume(self, grant: Grant) -> None:
-        """Let a paused grant go on."""
+        """Let a paused grant go on; raises BadDirectory when the directory has expired."""
+        _ = self.directory
         self._change(grant, Resume, "live")
 
     def _change(self, grant: Grant, kind: type[Revoke], status: Status) -> None:
         count = next((g.count for g in self.grants() if g.grant.grant == grant.grant), None)
         if count is None:
             raise NotFound("no such grant of yours")
-        # Remembered here first: no token is made again, whatever the vault says of the grant.
-        self._device.save(lambda state: state.with_status(grant.grant, status))
         message = kind(iat=self._now(), grant=grant.grant, n=count + 1)
+        # Remembered here first: no token is made again, whatever the vault says of the grant.
+        self._record(message, also=lambda state: state.with_status(grant.grant, status))
         self._post(
             f"/v1/holder/grants/{grant.grant.hex()}/status",
             message.signed(keys.consent_key(self._root, grant.org)),
@@ -238,11 +238,13 @@ class Consents(Side):
         def change(state: HolderState) -> HolderState:
             # Once more over what another device may have stored: its cells are the window's.
             entry = self._due(state, grant, window, facts, released)
-            return state.with_minted(entry, partial(_absent, facts))
+            named = state.with_made(self._now(), _mark_token(entry))
+            return named.with_minted(entry, partial(_absent, facts))
 
         self._device.save(change)
         kept = self._device.state.minted_for(grant.grant, window)
         if kept is not None:
+            self._made.setdefault(_mark_token(kept), UNPROVED)
             self._seal(grant, kept)
 
     def _seal(self, grant: Grant, entry: Minted) -> None:
@@ -253,7 +255,8 @@ class Consents(Side):
         key = keys.consent_key(self._root, grant.org)
         post = sign_token(key, self._now(), granted, entry.cells, sealed)
         answer = self._wire.post("/v1/holder/tokens", compact_json(post.plain())).body
-        check_logged(self.directory, post.token, text_of(answer, "proof"))
+        place = self._place_of(post.token, text_of(answer, "proof"))
+        self._prove(post.token, place.index)
 
     def uses(self) -> list[Use]:
         """Return every release of this person's grants, its place in the log proved.
@@ -266,7 +269,8 @@ class Consents(Side):
 
     def _use(self, item: Mapping[str, Json]) -> Use:
         text = text_of(item, "release")
-        place = check_logged(self.directory, text, text_of(item, "proof"))
+        # Also before witnesses saw it: the person is told, and no window is made smaller after it.
+        place = self._place_of(text, text_of(item, "proof"))
         envelope = read_envelope(text, Release.typ)
         envelope.verify(self.directory.vault_key_ever(envelope.kid))
         return Use(Release.opened(envelope), place)
@@ -327,6 +331,14 @@ class Consents(Side):
         envelope.verify(keys.consent_key(self._root, grant.org).public)
         grant.check_window(token.window)
         return token
+
+
+def _mark_token(entry: Minted) -> str:
+    """Return the name of making a window's token: the sealed bytes are no part of it."""
+    token = Token(
+        iat=0, grant=entry.grant, window=entry.window, cells=entry.cells, sealed=bytes(32)
+    )
+    return mark(token)
 
 
 def _absent(facts: Facts, link: bytes, month: Month) -> bool:

@@ -21,9 +21,19 @@ from consent.messages import HANDLE, LIFE, URN, ConsentRequest, Grant, LinkMonth
 from consent.receipts import find_grant, make_receipt
 from consent.records import OwnLink, add_closes
 from consent.templates import check_terms, latest_until
+from consent.turns import read_turns
 from vault.crypto.keys import read_symbols
 from vault.encoding import Json, read_envelope, text_hash
-from vault.errors import AtomUsed, BadCode, BadShape, BadTotal, Locale, NotFound, NotMinted
+from vault.errors import (
+    AtomUsed,
+    BadCode,
+    BadShape,
+    BadTotal,
+    Locale,
+    NotFound,
+    NotMinted,
+    NotWitnessed,
+)
 from vault.months import Grams, Month, Window
 from vault.wire import objects_of, text_of
 
@@ -156,14 +166,25 @@ class Decisions(Consents):
 
         Raises:
             NotFound: no such grant of this person.
+            NotWitnessed: the witnesses did not see the grant or the directory yet: ask again later.
             BadProof, BadDirectory, BadShape: the vault does not prove that it logged it.
         """
         self._current.refresh()
         told = self._wire.get("/v1/directory").body
+        if text_of(told, "directory") != self.directory.text:
+            # The proof is of the newest one, and this person goes by the one before it still.
+            raise NotWitnessed("too few witnesses saw the newest directory so far")
         text = find_grant(self._wire.get("/v1/holder/grants").body, grant.grant)
         # The same bytes again: the stored answer, also after the grant has ended.
         proof = text_of(self._post("/v1/holder/grants", text), "proof")
-        return make_receipt(text, proof, self.directory, text_of(told, "proof"))
+        return make_receipt(
+            text,
+            proof,
+            self.directory,
+            text_of(told, "proof"),
+            self._current.policy.trust,
+            read_turns(told),
+        )
 
     def _back(self, asked: Asked, result: Mapping[str, str]) -> str | None:
         uri = asked.request.redirect_uri

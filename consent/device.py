@@ -73,6 +73,10 @@ class Device:
             return
         raise StateChanged("other devices keep changing the state; try again")
 
+    def prove(self, name: str, index: int) -> None:
+        """Remember the log index of an act; the next change that is stored takes it along."""
+        self.state = self.state.with_proved(name, index)
+
     def recall(self, listed: tuple[Minted, ...]) -> None:
         """Take windows as used that the vault lists tokens for, whatever state it gave."""
         self.state = merge(EMPTY.model_copy(update={"minted": listed}), self.state)

@@ -6,6 +6,7 @@
     holder.attach(start, answer)                         # the source's cv1-link
     grant = holder.allow(terms, "zh-CN")                 # consent/consents.py
     holder.mint(grant); holder.stop(grant)
+    holder.watch().alarms                                # consent/activity.py
     holder.erase()
 
 The app recomputes every close from its records, and checks each log proof.
@@ -17,21 +18,31 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
+import httpx2
+
+from consent.activity import (
+    NOBODY_ASKED,
+    Compared,
+    Watched,
+    ask_auditor,
+    auditors_contact,
+    watch,
+)
 from consent.decisions import Decisions
 from consent.messages import (
     Erased,
 )
-from consent.policy import check_logged
+from consent.monitor import Own
 from consent.recompute import check_unreadable
 from consent.records import OwnLink, open_link
-from consent.state import KnownLink
+from consent.state import KnownLink, mark_reject
 from vault.crypto import keys
 from vault.crypto.keys import Root
 from vault.crypto.seal import seal
 from vault.directory import check_link, release_fits
 from vault.encoding import compact_json, read_envelope, text_hash, unb64u
 from vault.errors import BadCode, BadShape, DifferentBytes, NotFound, Unlinked
-from vault.messages import Account, Attach, Erase, LinkCode, Reject, Unlink, link_info
+from vault.messages import Account, Attach, Close, Erase, LinkCode, Reject, Unlink, link_info
 from vault.methodology.release import Release as Methodology
 from vault.methodology.release import load_release
 from vault.months import add_months
@@ -105,9 +116,10 @@ class Holder(Decisions):
         text = Erase(iat=self._now(), pk=self._key.public).signed(self._key)
         body = self._post("/v1/holder", text, "DELETE")
         told = text_of(body, "erased")
-        place = check_logged(self.directory, told, text_of(body, "erased_proof"))
+        proof = text_of(body, "erased_proof")
+        place = self._place_of(told, proof)
         envelope = read_envelope(told, Erased.typ)
-        envelope.verify(self.directory.vault_key(envelope.kid, place.at))
+        envelope.verify(self.held.vault_key(envelope.kid, place.at))
         erased = Erased.opened(envelope)
         if erased.erase != text_hash(text):
             raise BadShape("the vault logged the erasure of something else")
@@ -145,8 +157,8 @@ class Holder(Decisions):
         if message.begins not in (running, add_months(running, -1)):
             raise BadCode(f"the source's answer begins in {message.begins}, it is {running}")
         known = KnownLink(source=message.source, begins=message.begins)
-        self._device.save(lambda state: state.with_link(start.link, known))
         attach = Attach(iat=self._now(), link=start.link, receipt=answer)
+        self._record(attach, also=lambda state: state.with_link(start.link, known))
         try:
             self._post("/v1/holder/links", attach.signed(self._key))
         except DifferentBytes:
@@ -160,6 +172,7 @@ class Holder(Decisions):
     def unlink(self, link: bytes) -> None:
         """End a link: its source sends no more, and months from now on are absent."""
         unlink = Unlink(iat=self._now(), link=link)
+        self._record(unlink)
         with suppress(Unlinked):  # it has ended already: that is what was asked for
             self._post(f"/v1/holder/links/{link.hex()}/unlink", unlink.signed(self._key))
 
@@ -168,9 +181,13 @@ class Holder(Decisions):
 
         Raises:
             BadTotal: it does open, so that there is nothing to reject.
+            BadDirectory: the directory has expired.
         """
+        _ = self.directory
         check_unreadable(keys.stream_key(self._root, link), close)
         reject = Reject(iat=self._now(), close=text_hash(close))
+        closed = Close.opened(read_envelope(close, Close.typ))
+        self._record(mark_reject(link, closed.month))
         self._post(f"/v1/holder/links/{link.hex()}/reject", reject.signed(self._key))
 
     def open_links(self) -> list[OwnLink]:
@@ -184,6 +201,54 @@ class Holder(Decisions):
             with suppress(NotFound):  # never attached, or erased: nothing is there
                 opened.append(open_link(self._wire, self._root, link, known.source, self._release))
         return opened
+
+    def watch(self, auditor_url: str | None = None, http: httpx2.Client | None = None) -> Watched:
+        """Return all that the log holds of this person, checked, and what is wrong with it.
+
+        Every proof and signature is checked, what no device of theirs did is named, and the list is
+        compared with the auditor's; what was seen is kept on this device (`memory`).
+
+        Args:
+            auditor_url: where the auditor shows lists; None: the https contact that the directory
+                gives for it, and where there is none the answer says "not compared".
+            http: what carries requests to the auditor; None: connections of its own.
+
+        Raises:
+            Unreachable, BadShape, BadDirectory, BadProof: the vault shows no list, or is not to be
+                trusted at all.
+        """
+        self.refresh()
+        compared = self._ask_auditor(auditor_url, http)
+        found, self._look = watch(self._wire, self._own_now, self.account, compared)
+        for one in found.entries:
+            if one.made in ("here", "elsewhere"):
+                self._place(one.act, one.index)
+        return found
+
+    def _ask_auditor(self, url: str | None, http: httpx2.Client | None) -> Compared:
+        auditor, contact = auditors_contact(self.directory)
+        place = url or contact
+        if place is None:
+            return NOBODY_ASKED
+        consents = (keys.consent_key(self._root, org) for org in self._device.state.orgs)
+        return ask_auditor(
+            auditor,
+            lambda key: Wire(place, key, http, self._random),
+            [self._key, *consents],
+            self.directory,
+        )
+
+    def _own_now(self) -> Own:
+        self._device.load()
+        return Own(
+            account=self._key.public,
+            consent=lambda org: keys.consent_key(self._root, org).public,
+            directory=self.directory,
+            trust=self._current.policy.trust,
+            state=self._device.state,
+            made=self._made,
+            look=self._look,
+        )
 
     def _release(self, name: str) -> Methodology:
         release = load_release(name)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from consent.device import Device
 from consent.endings import fetch_endings
+from consent.log.proof import Logged
 from consent.messages import (
     Grant,
 )
+from consent.monitor import Look
 from consent.policy import Current, Policy, check_logged
-from consent.state import KnownLink
+from consent.state import ACTS, UNPROVED, HolderState, KnownLink, mark, merge_made
 from consent.tokens import (
     LinkFact,
 )
@@ -25,7 +27,8 @@ from vault.crypto import keys
 from vault.crypto.keys import Root
 from vault.directory import Directory
 from vault.encoding import Json, read_envelope, thumbprint
-from vault.errors import BadShape, NotFound, Unreachable
+from vault.errors import BadShape, BadType, NotFound, Unreachable
+from vault.messages import Message, Reject
 from vault.wire import Wire, objects_of, text_of
 
 
@@ -46,15 +49,23 @@ class OwnGrant:
 class Memory:
     """What a device keeps between runs, so that a vault that goes back is found out.
 
-    The directory accepted last, and the highest counter of the state.
+    The directory accepted last; the highest counter of the state; the acts of this device by name,
+    with their log index (-1: not proved yet); what it saw of the log.
     """
 
     directory: Directory | None = None
     counter: int = 0
+    made: Mapping[str, int] = field(default_factory=dict)
+    look: Look = field(default_factory=Look)
 
 
 NOTHING = Memory()
 SEND_TRIES = 3
+Change = Callable[[HolderState], HolderState]
+
+
+def _unchanged(state: HolderState) -> HolderState:
+    return state
 
 
 class Side:
@@ -71,6 +82,8 @@ class Side:
     ) -> None:
         """Accept the vault's directory; `wire` speaks as the account key of this root.
 
+        Who holds an expired one that no newer one followed can still stop, pause, unlink and erase.
+
         Raises:
             BadDirectory, BadProof: the directory is not to be trusted.
         """
@@ -79,6 +92,7 @@ class Side:
         self.account = thumbprint(self._key.public)
         self._current = Current(wire, policy, now, memory.directory)
         self._device = Device(root, wire, random, memory.counter)
+        self._made, self._look = dict(memory.made), memory.look
 
     @property
     def directory(self) -> Directory:
@@ -86,9 +100,14 @@ class Side:
         return self._current.directory
 
     @property
+    def held(self) -> Directory:
+        """The newest directory there is, also when it has expired: to stop and to end by."""
+        return self._current.held
+
+    @property
     def memory(self) -> Memory:
         """What to keep on this device for the next run."""
-        return Memory(self.directory, self._device.seen)
+        return Memory(self.held, self._device.seen, dict(self._made), self._look)
 
     @property
     def known_links(self) -> Mapping[bytes, KnownLink]:
@@ -138,13 +157,28 @@ class Side:
 
     def _link_fact(self, link: bytes, known: KnownLink) -> LinkFact:
         found = fetch_endings(
-            self._wire, self.directory, self._key.public, link, known.source, self._now()
+            self._wire,
+            self._knowing,
+            self._key.public,
+            link,
+            known.source,
+            self._now(),
+            self._current.policy.trust,
         )
         org = self.directory.org_of(known.source)
         return LinkFact(link, org, known.begins, frozenset(found.absent), found.ends)
 
+    def _knowing(self, proof: str) -> Directory:
+        """Return the directory in force, a newer one where a proof is of a log unknown so far."""
+        self._current.knowing(proof)
+        return self.directory
+
     def _post(self, path: str, text: str, method: str = "POST") -> Mapping[str, Json]:
-        """Send a text until it is answered, the same bytes each time; check its log proof."""
+        """Send a text until it is answered, the same bytes each time; check its log proof.
+
+        Under the newest directory, though it expired: what must wait for one in force, waits before
+        it is recorded (`directory`).
+        """
         for left in reversed(range(SEND_TRIES)):
             try:
                 answer = self._wire.send(method, path, text).body
@@ -152,5 +186,30 @@ class Side:
             except Unreachable:
                 if not left:
                     raise
-        check_logged(self.directory, text, text_of(answer, "proof"))
+        self._prove(text, self._place_of(text, text_of(answer, "proof")).index)
         return answer
+
+    def _place_of(self, text: str, proof: str) -> Logged:
+        """Return the place of a text that was answered a moment ago: no witness saw it so far."""
+        return check_logged(self._current.knowing(proof), text, proof, witnessed=False)
+
+    def _record(self, *acts: Message | str, also: Change = _unchanged) -> None:
+        """Store the state that names these acts, before any of them is signed and sent.
+
+        An act is a message, or its name. What else they change is stored along.
+        """
+        names = [act if isinstance(act, str) else mark(act) for act in acts]
+        self._device.save(lambda state: also(state.with_made(self._now(), *names)))
+        self._made = merge_made(dict.fromkeys(names, UNPROVED), self._made)
+
+    def _prove(self, text: str, index: int) -> None:
+        """Remember the log index of an act, if it is one whose name its text tells."""
+        with suppress(BadType):
+            envelope = read_envelope(text, *(ACTS.keys() - {Reject.typ}))
+            self._place(mark(ACTS[envelope.typ].opened(envelope)), index)
+
+    def _place(self, name: str, index: int) -> None:
+        """Remember the log index of an act by its name, if it is recorded."""
+        self._device.prove(name, index)
+        if name in self._made:
+            self._made[name] = index

@@ -240,8 +240,9 @@ def test_a_key_that_stands_nowhere_gets_nothing(town: Town, door: Door) -> None:
         ask = partial(town.knock, door.method, path, body, STRANGER, headers)
         check_refused(town, ask, door.stranger)
     else:
-        (found,) = town.knock(door.method, path, body, STRANGER).json().values()
-        assert found == []
+        found = town.knock(door.method, path, body, STRANGER).json()
+        assert found.pop("next", None) is None  # where the list comes in pages
+        assert [*found.values()] == [[]]
 
 
 @pytest.mark.parametrize("name", [VAULT, AUDITOR, WEST, BANK, CITY, EAST, "ann"])

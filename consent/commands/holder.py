@@ -3,6 +3,7 @@
 holder.toml  directory.jws      as consent/folder.py says
 root.key                        the root secret, 20 bytes in hex, mode 0600
 state-counter                   the highest counter of the state that this device saw
+log-seen.json                   what this device saw of the log, and its own acts
 start-<link>.json               a link that waits for its source's answer
 """
 
@@ -18,6 +19,7 @@ from typing import Annotated
 import typer
 
 from consent.commands.party import AuditorKey, Demo, LogKey, Url, Where, pins_of
+from consent.commands.seen import read_seen, write_seen
 from consent.folder import Folder, check_pins, make_folder, open_folder
 from consent.holder import Holder, LinkStart, recover
 from consent.place import read_key, read_text, replace_file, write_key, write_new
@@ -40,7 +42,7 @@ from vault.messages import Link, parse_hex
 holder_app = new_app("Commands of a holder: the person whose records these are.")
 Code = Annotated[str, typer.Option(help="The code; - reads it from the standard input.")]
 LinkId = Annotated[str, typer.Argument(metavar="LINK", help="The link's id, 32 hex digits.")]
-_ROOT, _COUNTER = "root.key", "state-counter"
+_ROOT, _COUNTER, _SEEN = "root.key", "state-counter", "log-seen.json"
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def opened(path: Path) -> Iterator[Holder]:
     """Open a holder's folder; what the vault showed last is kept when the block ends."""
     folder = open_folder(path, "holder")
     holder = _holder(folder)
-    announce_auditor(holder.directory)
+    announce_auditor(holder.held)
     try:
         holder.load()
         yield holder
@@ -67,13 +69,16 @@ def _holder(folder: Folder) -> Holder:
     if not counter.isdecimal():
         raise BadPlace(f"{folder.path / _COUNTER} does not hold a number")
     wire, policy = folder.wire(account_key(root)), folder.pins.policy
-    memory = Memory(folder.held(), int(counter))
+    made, look = read_seen(folder.path / _SEEN)
+    memory = Memory(folder.held(), int(counter), made, look)
     return Holder(root, wire, policy, folder.now, os.urandom, memory)
 
 
 def _remember(folder: Folder, holder: Holder) -> None:
-    folder.hold(holder.directory)
-    replace_file(folder.path / _COUNTER, f"{holder.memory.counter}\n".encode("ascii"))
+    folder.hold(holder.held)
+    memory = holder.memory
+    replace_file(folder.path / _COUNTER, f"{memory.counter}\n".encode("ascii"))
+    write_seen(folder.path / _SEEN, memory.made, memory.look)
 
 
 @holder_app.command()
