@@ -48,12 +48,8 @@ class OwnClose:
 def open_batch(key: OpeningKey, batch: str, receipt: str) -> OpenedBatch:
     """Return a batch's records, the ones whose tag the vault had before set apart.
 
-    A record must show the vault a tag of its own: one that stands in no batch, or is another
-    record's, is seen by nobody, and its act could count again anywhere.
-
     Raises:
         BadSeal, BadShape: it does not open with the link's record key, or holds no records.
-        BadTotal: a record's tag is not one of the batch's, or is another record's.
     """
     sealed = Batch.opened(read_envelope(batch, Batch.typ))
     plain = unpad(open_sealed((key,), sealed.sealed, batch_info(sealed.link, sealed.seq)))
@@ -61,9 +57,6 @@ def open_batch(key: OpeningKey, batch: str, receipt: str) -> OpenedBatch:
     if not isinstance(listed, list):
         raise BadSeal("the batch opens, but does not hold a list of records")
     records = [Record.parse(compact_json(item)) for item in listed]
-    shown = {record.tag for record in records}
-    if len(shown) != len(records) or not shown <= set(sealed.tags):
-        raise BadTotal("a record of this batch does not show the vault a tag of its own")
     taken = Receipt.opened(read_envelope(receipt, Receipt.typ)).taken or ()
     if max(taken, default=0) >= len(sealed.tags):
         raise BadSeal("the receipt names a tag that the batch does not have")
@@ -75,6 +68,22 @@ def open_batch(key: OpeningKey, batch: str, receipt: str) -> OpenedBatch:
         tuple(record for record in records if record.tag not in void),
         tuple(record for record in records if record.tag in void),
     )
+
+
+def check_tags(opened: OpenedBatch) -> None:
+    """Return when each record shows the vault a tag of its own.
+
+    A tag that stands in no batch, or is another record's, is seen by nobody, and its act could
+    count again anywhere.
+
+    Raises:
+        BadTotal: a record's tag is not one of the batch's, or is another record's.
+    """
+    tags = Batch.opened(read_envelope(opened.batch, Batch.typ)).tags
+    records = (*opened.records, *opened.voided)
+    shown = {record.tag for record in records}
+    if len(shown) != len(records) or not shown <= set(tags):
+        raise BadTotal("a record of this batch does not show the vault a tag of its own")
 
 
 def check_closes(

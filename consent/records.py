@@ -16,11 +16,12 @@ from consent.recompute import (
     OwnClose,
     ReleaseOf,
     check_closes,
+    check_tags,
     counting_records,
     open_batch,
 )
 from vault.allot import end_of
-from vault.crypto.keys import Root, record_key, stream_key
+from vault.crypto.keys import OpeningKey, Root, record_key, stream_key
 from vault.errors import BadTotal
 from vault.messages import Record
 from vault.months import Category, Grams
@@ -41,9 +42,12 @@ def open_link(wire: Wire, root: Root, link: bytes, source: str, release_of: Rele
     """Return a link's records, and its closes recomputed from them.
 
     Raises:
-        BadSeal, BadTotal: a batch does not open, is missing, or a close is not their sum.
+        BadSeal, BadTotal: a batch does not open, is missing or hides a tag, or a close is not their
+            sum.
     """
-    batches = _fetch_batches(wire, root, link)
+    batches = fetch_batches(wire, record_key(root, link), link)
+    for batch in batches:
+        check_tags(batch)
     listed = wire.get(f"/v1/holder/links/{link.hex()}/closes").body
     texts = [text_of(item, "close") for item in objects_of(listed, "closes")]
     closes = check_closes(stream_key(root, link), release_of, batches, texts)
@@ -100,8 +104,12 @@ def _begun_before(
     return takewhile(lambda trip: trip[1].start < end, trips)
 
 
-def _fetch_batches(wire: Wire, root: Root, link: bytes) -> list[OpenedBatch]:
-    key = record_key(root, link)
+def fetch_batches(wire: Wire, key: OpeningKey, link: bytes) -> list[OpenedBatch]:
+    """Return a link's batches, each opened with its record key.
+
+    Raises:
+        BadSeal, BadShape: one does not open. BadTotal: one is missing.
+    """
     opened: list[OpenedBatch] = []
     while True:
         page = wire.get(f"/v1/holder/links/{link.hex()}/batches?first={len(opened)}").body

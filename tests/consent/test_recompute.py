@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from consent.recompute import OpenedBatch, check_corrections, counting_records, open_batch
+from consent.recompute import (
+    OpenedBatch,
+    check_corrections,
+    check_tags,
+    counting_records,
+    open_batch,
+)
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.crypto.seal import pad, seal
 from vault.encoding import compact_json
@@ -75,7 +81,9 @@ def opened(*records: Record) -> OpenedBatch:
     sealed = seal(KEY.public, plain, batch_info(LINK, 0))
     batch = Batch(iat=1, link=LINK, seq=0, tags=TAGS, sealed=sealed).signed(SOURCE)
     receipt = Receipt(iat=1, of=b"\x09" * 32, taken=()).signed(SOURCE)
-    return open_batch(KEY, batch, receipt)
+    found = open_batch(KEY, batch, receipt)
+    check_tags(found)
+    return found
 
 
 def test_a_record_whose_tag_the_vault_never_saw_is_refused() -> None:

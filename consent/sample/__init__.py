@@ -1,0 +1,1 @@
+"""One month of one link, opened by its holder for an auditor (docs/protocol.md, "Sample")."""
