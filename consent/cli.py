@@ -16,21 +16,29 @@ import typer
 from rich.console import Console
 
 from consent.commands import (
+    activity,
     audit,
     books,
+    bundle,
     directory,
+    entries,
     own,
     platform,
     receipts,
+    sample,
     sandbox,
     source,
     vault,
+    verify,
+    watch,
 )
 from consent.commands.compare import compare_export
 from consent.commands.consents import consents_app
+from consent.commands.evidence import evidence
 from consent.commands.holder import holder_app
 from consent.commands.methodology import methodology_app
 from consent.commands.records import records_app
+from consent.commands.witness import witness_app
 from consent.demo.cast import CITY
 from consent.demo.company import RELEASE
 from consent.demo.play import play
@@ -41,10 +49,18 @@ from vault.encoding import Json
 
 app = new_app(__doc__)
 vault.add_commands(app)
-audit.add_commands(app)
+app.add_typer(audit.audit_app, name="audit")
+audit.audit_app.command("watch")(watch.watch)
+audit.audit_app.command("evidence")(evidence)
+audit.audit_app.command("sample")(sample.sample_audit)
+audit.audit_app.add_typer(witness_app, name="witness")
+for group in (verify, bundle, entries):
+    group.add_commands(audit.audit_app)
+holder_app.command("sample")(sample.sample_holder)
 books.add_commands(source.source_app)
 own.add_commands(holder_app)
 receipts.add_commands(app, holder_app)
+activity.add_commands(holder_app)
 holder_app.add_typer(records_app)
 holder_app.add_typer(consents_app)
 app.add_typer(directory.directory_app, name="directory")

@@ -138,7 +138,7 @@ class Stage(Company):
         platform = make_folder(self._folder / CITY, "platform", Pins(CITY, self.url, self.policy))
         platform.keep_pair(city.key, city.opening)
         return [
-            f"./run carbonvault audit {self.url} --key {key} --log '{self.log_vkey}'",
+            f"./run carbonvault audit run {self.url} --key {key} --log '{self.log_vkey}'",
             f"./run carbonvault platform total {platform.path} {grant} {self._first}",
         ]
 
