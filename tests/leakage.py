@@ -48,19 +48,21 @@ MAY_DIFFER = ("c", "C", "sealed")
 
 _LISTED = {
     "same": """accounts.account wraps.wrap wraps.account wraps.blob wraps.until states.account
-        states.counter states.blob links.link links.account links.source links.begins links.ended
-        batches.link batches.seq tags.tag tags.at closes.link closes.month closes.upto absents.link
-        absents.month rejects.link rejects.month swept.one swept.month evidence.link evidence.month
-        directories.version directories.signer journal.id journal.position journal.account
-        journal.at journal.salt binds.account binds.org binds.pk grants.grant_id grants.account
-        grants.org grants.platform grants.until grants.n grants.state tokens.grant_id tokens.months
+        states.counter states.blob links.link links.account links.source links.begins
+        links.ended batches.link batches.seq tags.tag tags.at closes.link closes.month
+        closes.upto absents.link absents.month rejects.link rejects.month swept.one
+        swept.month evidence.link evidence.month directories.version directories.signer
+        journal.id journal.position journal.account journal.at journal.turns journal.salt
+        binds.account binds.org binds.pk grants.grant_id grants.account grants.org
+        grants.platform grants.until grants.n grants.state tokens.grant_id tokens.months
         atoms.account atoms.org atoms.category atoms.month atoms.grant_id windows.account
         windows.org windows.months windows.categories windows.released erasures.account
         erased_accounts.account releases.grant_id releases.months releases.purpose
-        refusals.grant_id refusals.months refusals.reason log_tile.level
-        log_tile.n log_head.one log_head.size requests.handle requests.platform requests.until
-        requests.state requests.account requests.grant_id events.n events.platform events.grant_id
-        events.event events.at deletions.grant_id deletions.asked deletions.done""",
+        refusals.grant_id refusals.months refusals.reason log_tile.log log_tile.level
+        log_tile.n log_head.log log_head.base log_head.size log_head.cosigned requests.handle
+        requests.platform requests.until requests.state requests.account requests.grant_id
+        events.n events.platform events.grant_id events.event events.at deletions.grant_id
+        deletions.asked deletions.done""",
     "jws": """accounts.text links.text links.unlink batches.text batches.receipt closes.text
         closes.receipt absents.text rejects.text evidence.text directories.text journal.text
         binds.text grants.text tokens.text windows.token erased.text releases.text refusals.text

@@ -21,10 +21,10 @@ import httpx2
 import pytest
 from typer.main import get_command
 
-from consent.auditor import check_extends
 from consent.cli import app
 from consent.commands import doctor
 from consent.commands.records import cell
+from consent.judging import check_extends
 from consent.log.checkpoint import Checkpoint
 from consent.log.merkle import leaf_hash, root
 from tests.world import APR, FEB, JAN, MAR
@@ -193,7 +193,7 @@ class Town:
 
     def audit(self, *words: object) -> Said:
         key = self["auditor"] / "auditor.key"
-        return run("audit", self.url, "--key", key, "--log", self.vkey, "--json", *words)
+        return run("audit", "run", self.url, "--key", key, "--log", self.vkey, "--json", *words)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_whole_story_is_played_by_commands_alone(town: Town) -> None:
     assert "paused" in town.refused("platform", "total", town["platform"], grant, JAN)
     town.do("holder", "resume", town["me"], grant)
     assert town.total(grant, JAN) == grams
-    state = town["seen.json"]
+    state = town["mirror"]
     first = town.audit("--state", state)
     assert (first.code, json.loads(first.out)["findings"]) == (0, [])
     assert state.stat().st_mode & 0o077 == 0
@@ -243,7 +243,7 @@ def test_a_whole_story_is_played_by_commands_alone(town: Town) -> None:
 
 
 def _audit_words(town: Town) -> list[object]:
-    return ["audit", town.url, "--key", town["auditor"] / "auditor.key", "--log", town.vkey]
+    return ["audit", "run", town.url, "--key", town["auditor"] / "auditor.key", "--log", town.vkey]
 
 
 def test_a_source_changes_its_keys_and_loses_no_month(town: Town) -> None:
@@ -572,10 +572,10 @@ def test_a_log_that_does_not_extend_the_last_audit_is_a_finding() -> None:
     def head(size: int, entries: list[bytes]) -> Checkpoint:
         return Checkpoint("log", size, root([leaf_hash(leaf) for leaf in entries[:size]]))
 
-    now = head(5, leaves)
-    assert check_extends(None, now, leaves) == check_extends(head(3, leaves), now, leaves) == []
-    (shrunk,) = check_extends(head(5, leaves), head(4, leaves), leaves[:4])
-    (forked,) = check_extends(head(3, leaves[::-1]), now, leaves)
+    now, begins = head(5, leaves), head(3, leaves).root
+    assert check_extends(None, now, begins) == check_extends(head(3, leaves), now, begins) == []
+    (shrunk,) = check_extends(head(5, leaves), head(4, leaves), begins)
+    (forked,) = check_extends(head(3, leaves[::-1]), now, begins)
     assert (shrunk.rule, forked.rule) == ("shrunk", "forked")
 
 

@@ -26,7 +26,7 @@ SELF = {  # they name what must not be said
 MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(?:work|home|root|Users|mnt|tmp)/[\w.]")
 REGISTRY = re.compile(
     r"\b(?:pypi|pythonhosted|npmjs|crates|anaconda|jsdelivr|unpkg|ghcr|docker|quay)\.(?:org|io|com|net)\b"
-    r"|\b(?:mirrors?|registry|artifactory|nexus)\.[a-z0-9-]+\.[a-z]{2,}",
+    r"|\b(?:mirrors?|registry|artifactory|nexus)\.[a-z0-9-]+\.(?:com|org|net|edu|io|dev|cn)\b",
     re.IGNORECASE,
 )
 ANONYMOUS = re.compile(r"anonym|匿名", re.IGNORECASE)

@@ -377,4 +377,4 @@ def test_new_keys_are_practised_in_the_sandbox_and_its_audit_finds_nothing(desk:
     get(f"{SANDBOX}/sandbox/clock?month={month}")  # the sandbox's auditor goes on from there
     settings = tomllib.loads((desk.folder / bank / "platform.toml").read_text(encoding="utf-8"))
     words = f"{SANDBOX} --key {auditor}/auditor.key --log {settings['log']}"
-    assert "Findings: none." in desk.run(f"./run carbonvault audit {words}")
+    assert "Findings: none." in desk.run(f"./run carbonvault audit run {words}")
