@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,23 +12,29 @@ import pytest
 import typer
 from starlette.testclient import TestClient
 
+from consent import entry_index, lists
 from consent.activity import NOT_COMPARED, Watched, auditors_contact
 from consent.app import wall_clock
 from consent.commands import entries
 from consent.commands.entries import check_copy
-from consent.demo.cast import AUDITOR, CITY
+from consent.demo.cast import AUDITOR, BANK, CITY
 from consent.entries_http import make_entries
 from consent.entry_index import FILE, EntryIndex
-from consent.lists import fetch_listed
+from consent.history import Head
+from consent.lists import fetch_auditors, fetch_listed
 from consent.log.checkpoint import Checkpoint, sign_checkpoint
-from consent.log.note import read_vkey
+from consent.log.cosignature import cosign, witness_key
+from consent.log.note import ED25519, Note, VerifierKey, read_note, read_vkey
+from consent.logged import Log
+from consent.messages import Grant
 from tests.test_monitor import between
-from tests.world import EAST, JAN, URL, WEST, World
-from vault import dpop
+from tests.world import EAST, FEB, JAN, MAR, URL, WEST, World
+from vault import dpop, journal
 from vault.crypto.keys import SigningKey, account_key, consent_key
-from vault.encoding import read_envelope, text_hash, thumbprint, unb64u
-from vault.errors import BadDatabase, BadPlace, BadProof, Expired
-from vault.wire import objects_of
+from vault.encoding import Json, b64u, read_envelope, sign_jws, text_hash, thumbprint, unb64u
+from vault.errors import BadDatabase, BadPlace, BadProof, BadShape, Expired
+from vault.messages import LogEntry
+from vault.wire import Wire, objects_of
 
 PLACE = "https://audit.test"
 PATH = "/v1/holder/entries?first=0"
@@ -232,8 +238,203 @@ def test_a_release_that_the_vault_never_listed_is_found_by_the_auditors_list(aud
     assert (alone.alarms, alone.compared) == ((), NOT_COMPARED)
 
 
+BAD = SigningKey(b"\x55" * 32)
+
+
+def forged(typ: str, body: dict[str, Json]) -> str:
+    """Return a text under another key's kid that nobody signed."""
+    return sign_jws(typ, body, BAD).rpartition(".")[0] + "." + b64u(bytes(64))
+
+
+def claimed_first(audit: Audit, claim: Callable[[str, dict[str, Json]], str]) -> int:
+    """Release a second grant that the vault logged a claim of before; return its release's index.
+
+    The vault lists neither the claim nor the release to the person; the auditor has the whole log.
+    """
+    wire, world, claims = between(audit.ann.holder), audit.world, list[str]()
+
+    def first(path: str, body: bytes) -> None:
+        if body.startswith(b"ey") and _typ_of(body.decode()) == Grant.typ:
+            grant = Grant.opened(read_envelope(body.decode(), Grant.typ))
+            claims.append(claim(Grant.typ, {"grant": grant.grant.hex()}))
+            operator = world.app.state.service.operator
+            world.database.write(lambda tx: journal.append(tx, operator, claims[0]))
+            world.app.state.log.sequence()
+
+    wire.before = first
+    grant = world.allow(audit.ann, BANK)
+    world.close_month(FEB)
+    world.close_month(MAR)
+    audit.ann.holder.mint(grant)
+    world.platform(BANK).total(grant.grant, grant.windows[0])
+    audit.copy()
+    listed = fetch_listed(world.wire(account_key(audit.ann.root)))
+    hidden = max(one.index for one in listed if _is_release(one.text))
+    wire.answers[PATH] = lambda body: {
+        "entries": [e for e in objects_of(body, "entries") if e["index"] != hidden],
+        "next": None,
+    }
+    assert len(claims) == 1
+    return hidden
+
+
+def claims_signed(typ: str, body: dict[str, Json]) -> str:
+    return sign_jws(typ, body, BAD)
+
+
+@pytest.mark.parametrize("claim", [forged, claims_signed])
+def test_whoever_claims_a_grant_first_does_not_take_its_releases_away(
+    audit: Audit, claim: Callable[[str, dict[str, Json]], str]
+) -> None:
+    hidden = claimed_first(audit, claim)
+    found = audit.look()
+    assert found.compared == AUDITOR
+    assert ("unlike", hidden) in {(one.kind, one.index) for one in found.alarms}
+    assert any(index not in ours(found) for index in audit.indexes(account_key(audit.ann.root)))
+
+
+def test_where_the_first_claim_counts_alone_a_release_is_hidden(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = entry_index._SCHEMA.replace("PRIMARY KEY (owner, name)", "PRIMARY KEY (name)")
+    assert alone != entry_index._SCHEMA
+    hidden = claimed_first(audit, forged)
+    for made in audit.folder.glob(FILE + "*"):
+        made.unlink()
+    monkeypatch.setattr(entry_index, "_SCHEMA", alone)
+    app = make_entries(audit.folder, PLACE, audit.log)
+    with TestClient(app, base_url=PLACE) as client:
+        found = audit.ann.holder.watch(PLACE, client)
+    assert hidden not in {one.index for one in found.alarms}
+    assert found.compared == AUDITOR
+
+
+def ours(found: Watched) -> set[int]:
+    return {one.index for one in found.entries}
+
+
+ANN = SigningKey(b"\x51" * 32)
+HERS = SigningKey(b"\x52" * 32)
+VAULT = SigningKey(b"\x53" * 32)
+
+
+def listed_of(folder: Path, key: SigningKey, texts: list[str]) -> list[int]:
+    """Return the indexes that the copy of a log of these texts has of a key."""
+    log = SigningKey(b"\x54" * 32)
+    vkey = VerifierKey("vault.example/log", ED25519, log.public)
+    items = [
+        {"index": index, "at": 1, "salt": "00" * 16, "text": text}
+        for index, text in enumerate(texts)
+    ]
+    (folder / "texts").mkdir(parents=True)
+    lines = "".join(json.dumps(item) + "\n" for item in items)
+    (folder / "texts" / "000.jsonl").write_text(lines)
+    note = sign_checkpoint(Checkpoint(vkey.name, len(texts), bytes(32)), log)
+    (folder / "checkpoint").write_text(note)
+    index = EntryIndex(folder, vkey)
+    found = [position for position, _ in index.of(thumbprint(key.public))[1]]
+    index.close()
+    return found
+
+
+def test_no_false_claim_takes_anything_away_from_anybody(tmp_path: Path) -> None:
+    link, grant = "01" * 16, "02" * 16
+    pk = b64u(HERS.public)
+    honest = [
+        sign_jws("cv1-bind", {"org": CITY, "pk": pk}, ANN),
+        sign_jws("cv1-attach", {"link": link}, ANN),
+        sign_jws("cv1-close", {"link": link}, VAULT),
+        sign_jws("cv1-grant", {"grant": grant}, HERS),
+        sign_jws("cv1-release", {"grant": grant}, VAULT),
+    ]
+    claims = [
+        forged("cv1-bind", {"org": CITY, "pk": pk}),
+        forged("cv1-bind", {"org": CITY, "pk": b64u(ANN.public)}),
+        forged("cv1-attach", {"link": link}),
+        forged("cv1-grant", {"grant": grant}),
+    ]
+    kept = {"account": (ANN, [0, 1, 2, 3, 4]), "consent": (HERS, [3, 4])}
+    for name, (key, wanted) in kept.items():
+        assert listed_of(tmp_path / name / "alone", key, honest) == wanted
+        found = listed_of(tmp_path / name / "after", key, [*claims, *honest])
+        assert {index + len(claims) for index in wanted} <= set(found)
+        found = listed_of(tmp_path / name / "before", key, [*honest, *claims])
+        assert set(wanted) <= set(found)
+    # A release that is logged before its grant is its grant's all the same.
+    assert listed_of(tmp_path / "early", ANN, honest[::-1]) == [0, 1, 2, 3, 4]
+    # A binding of the account's own key does not open the account: that key is no consent key.
+    assert 0 not in listed_of(tmp_path / "bad", BAD, [*honest, *claims])
+
+
+def test_what_cannot_be_read_stands_under_its_kid(tmp_path: Path) -> None:
+    unread = [
+        sign_jws("cv1-bind", {"pk": "no key"}, ANN),
+        sign_jws("cv1-attach", {"link": 5}, ANN),
+        sign_jws("cv1-account", {}, ANN).replace(f".{b64u(b'{}')}.", f".{b64u(b'[')}."),
+        sign_jws("cv1-grant", {"grant": None}, BAD),
+        sign_jws("cv1-refusal", {"request": "00" * 32}, VAULT),
+    ]
+    assert listed_of(tmp_path / "ann", ANN, unread) == [0, 1, 2]
+    assert listed_of(tmp_path / "bad", BAD, unread) == [3]  # no name is no grant's name
+
+
+def test_the_auditors_list_is_bounded(audit: Audit, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire(PLACE, account_key(audit.ann.root), audit.client, audit.world.random)
+    kid = thumbprint(account_key(audit.ann.root).public)
+    directory = audit.world.directory()
+    count = len(fetch_auditors(wire, kid, directory).names)
+    monkeypatch.setattr(lists, "MOST", count)
+    assert len(fetch_auditors(wire, kid, directory).names) == count
+    monkeypatch.setattr(lists, "MOST", count - 1)
+    with pytest.raises(BadShape, match="the auditor lists more than"):
+        fetch_auditors(wire, kid, directory)
+
+
+def test_how_far_the_auditor_has_seen_is_told(audit: Audit) -> None:
+    found = audit.look()
+    assert (found.compared_to, found.uncompared) == (found.size, ())
+    assert found.cosigned_at is None  # this directory asks for no witness
+    audit.ann.holder.unlink(audit.ann.links[WEST])
+    later = audit.look()
+    assert (later.alarms, later.compared, later.compared_to) == ((), AUDITOR, found.size)
+    assert later.uncompared == (found.size,)
+    assert later.size == found.size + 1
+    audit.copy()
+    assert audit.look().uncompared == ()
+    alone = audit.ann.holder.watch()
+    assert (alone.compared_to, len(alone.uncompared)) == (0, alone.verified)
+
+
+def test_the_time_of_a_tree_is_one_that_a_quorum_vouches_for() -> None:
+    log = SigningKey(b"\x54" * 32)
+    vkey = VerifierKey("vault.example/log", ED25519, log.public)
+    witnesses = {f"w{n}.example": SigningKey(bytes([n]) * 32) for n in (1, 2, 3)}
+    vkeys = tuple(str(witness_key(name, key)) for name, key in witnesses.items())
+    checkpoint = Checkpoint(vkey.name, 1, bytes(32))
+
+    def seen(quorum: int, *times: int) -> int | None:
+        lines = [
+            cosign(checkpoint, name, key, at)
+            for (name, key), at in zip(witnesses.items(), times, strict=False)
+        ]
+        signed = read_note(sign_checkpoint(checkpoint, log))
+        note = str(Note(signed.text, (*signed.signatures, *lines)))
+        entry = LogEntry(origin=vkey.name, vkey=str(vkey), witnesses=vkeys, quorum=quorum)
+        head = Head(1, bytes(32), note)
+        return lists._cosigned_at(head, Log(entry, vkey, 0, "/log", None))
+
+    assert seen(2, 100, 300, 200) == 200
+    assert seen(2, 100, 10**12) == 100  # one that lies makes no old tree look new
+    assert seen(1, 100, 300) == 300
+    assert (seen(3, 100, 200), seen(0, 100), seen(1)) == (None, None, None)
+
+
+def _typ_of(text: str) -> str:
+    return str(json.loads(unb64u(text.partition(".")[0]))["typ"])
+
+
 def _is_release(text: str) -> bool:
-    return b'"typ":"cv1-release"' in unb64u(text.partition(".")[0])
+    return _typ_of(text) == "cv1-release"
 
 
 def test_an_entry_that_the_vault_keeps_from_the_auditor_is_found(

@@ -21,22 +21,24 @@ from consent.commands.seen import read_seen, write_seen
 from consent.demo.cast import BANK, CITY
 from consent.history import check_one_history, open_head
 from consent.holder import Holder
-from consent.lists import Theirs, fetch_listed, unlike
+from consent.lists import Theirs, fetch_listed, fetch_whole, unlike
 from consent.log.note import read_vkey
 from consent.log.proof import read_proof
 from consent.log.tiles import read_path
-from consent.messages import Release
+from consent.messages import Pause, Release, Resume, Revoke, Token
 from consent.monitor import Look
 from consent.side import Memory
+from consent.signers import Signers
 from consent.state import ACTS, EMPTY, HolderState, mark, merge
 from tests.test_hostile_vault import Between, Body
 from tests.world import EAST, FEB, JAN, WEST, Person, World, terms
 from vault import journal
-from vault.encoding import Json, read_envelope
-from vault.errors import BadPlace, BadProof, BadShape, NotFound, Unreachable
+from vault.crypto.keys import consent_key
+from vault.encoding import Envelope, Json, read_envelope
+from vault.errors import BadPlace, BadProof, BadShape, Locale, NotFound, Unreachable
 from vault.messages import AbsentMonth, Close
 from vault.storage.database import Transaction
-from vault.wire import Wire, objects_of
+from vault.wire import Answer, Wire, objects_of
 
 
 class Line(Between):
@@ -407,6 +409,112 @@ def log_it(scene: Scene, text: str) -> None:
     scene.world.app.state.log.sequence()
 
 
+# What was signed once, logged again
+
+
+def replayed(scene: Scene, typ: str) -> dict[str, Json]:
+    """Log the text of an entry once more, as a vault can; return the entry at its later place."""
+    text = next(one.text for one in scene.look().entries if one.typ == typ)
+    name, salt = b"\x07" * 32, bytes(16)
+
+    def work(tx: Transaction) -> None:
+        sql = "INSERT INTO journal (hash, account, at, salt, text) VALUES (?, ?, ?, ?, ?)"
+        tx.run(sql, name, scene.ann.holder.account, scene.world.time, salt, text)
+
+    scene.world.database.write(work)
+    proof = scene.world.app.state.log.prove(name)
+    index = read_proof(proof).index
+    place: dict[str, Json] = {"index": index, "at": scene.world.time, "salt": salt.hex()}
+    return {**place, "text": text, "proof": proof}
+
+
+def shown_at(scene: Scene, again: dict[str, Json]) -> list[tuple[str, Json]]:
+    """Return what a fresh device finds when the list has an entry at its later place alone."""
+    fresh = scene.world.holder(scene.ann.root)
+
+    def moved(body: Body) -> Body:
+        kept = [e for e in objects_of(body, "entries") if e["text"] != again["text"]]
+        return {"entries": [*kept, again], "next": None}
+
+    between(fresh).answers[PATH] = moved
+    return [(alarm.kind, alarm.index) for alarm in fresh.watch().alarms]
+
+
+def forget_places(scene: Scene) -> None:
+    """Let the state know every act, and of none its place in the log."""
+    scene.ann.holder._device.save(
+        lambda state: state.model_copy(update={"made": dict.fromkeys(state.made, -1)})
+    )
+
+
+def stopped_and_resumed(scene: Scene) -> tuple[dict[str, Json], int]:
+    """Log a release after the stop, and before it an old resume; return this and the index."""
+    text = next(one.text for one in scene.look().entries if one.typ == Release.typ)
+    for change in ("pause", "resume", "stop"):
+        getattr(scene.ann.holder, change)(scene.grant)
+    again = replayed(scene, Resume.typ)
+    release = Release.opened(read_envelope(text, Release.typ))
+    later = release.model_copy(update={"iat": release.iat + 1})
+    log_it(scene, later.signed(scene.world.place.vault_key))
+    forget_places(scene)
+    index = again["index"]
+    assert isinstance(index, int)
+    return again, index
+
+
+def test_an_old_resume_does_not_undo_a_stop(scene: Scene) -> None:
+    again, index = stopped_and_resumed(scene)
+    found = [("strange", index + n) for n in (-1, 0, 1)]  # the stop: the resume before it is away
+    assert shown_at(scene, again) == found
+
+
+def test_without_the_count_of_changes_an_old_resume_undoes_a_stop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uncounted(self: Signers, envelope: Envelope) -> str:
+        self._states[Revoke.opened(envelope).grant] = envelope.typ
+        return envelope.kid
+
+    again, _ = stopped_and_resumed(scene)
+    monkeypatch.setattr(Signers, "_status", uncounted)
+    assert shown_at(scene, again) == []
+
+
+def test_an_old_resume_does_not_undo_a_second_pause(scene: Scene) -> None:
+    for change in ("pause", "resume", "pause"):
+        getattr(scene.ann.holder, change)(scene.grant)
+    again = replayed(scene, Resume.typ)
+    forget_places(scene)
+    pauses = [one.index for one in scene.look().entries if one.typ == Pause.typ]
+    assert shown_at(scene, again) == [("strange", pauses[1]), ("strange", again["index"])]
+
+
+def test_nothing_is_done_under_a_grant_that_was_replaced(scene: Scene) -> None:
+    holder = scene.ann.holder
+    signers = Signers(
+        holder._key.public, lambda org: scene.grant.pk, holder.directory, holder._device.state
+    )
+    key = consent_key(scene.ann.root, CITY)
+    new = scene.grant.model_copy(update={"grant": bytes(16), "replaces": scene.grant.grant})
+    token = next(one.text for one in scene.look().entries if one.typ == Token.typ)
+    resume = Resume(iat=1, grant=scene.grant.grant, n=1).signed(key)
+    for text in (scene.grant.signed(key), token, new.signed(key)):
+        signers.read(text)
+    for text in (token, resume, scene.grant.signed(key), new.signed(key)):
+        with pytest.raises(BadShape, match="before"):
+            signers.read(text)
+
+
+def test_an_act_at_another_place_than_was_proved_is_named(scene: Scene) -> None:
+    scene.ann.holder.unlink(scene.ann.links[WEST])
+    first = scene.index_of("cv1-unlink")
+    scene.ann.holder.pause(scene.grant)  # with it the state keeps where the unlink stands
+    again = replayed(scene, "cv1-unlink")
+    assert shown_at(scene, again) == [("withheld", first), ("strange", again["index"])]
+    forget_places(scene)  # the control: what has no known place is anywhere at home
+    assert shown_at(scene, again) == []
+
+
 # One history
 
 
@@ -485,6 +593,36 @@ def test_a_page_that_does_not_go_forward_is_refused(scene: Scene) -> None:
         scene.look()
 
 
+class Endless(Between):
+    """A vault whose pages are empty, and always have a next one."""
+
+    def send(self, method: str, path: str, *rest: object, **more: object) -> Answer:
+        first = int(path.partition("first=")[2])
+        if first > 3:
+            raise Unreachable("it would go on for ever")
+        return Answer({"entries": [], "next": first + 1}, "")
+
+
+def test_an_empty_page_ends_the_list(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Endless(scene.world.wire())
+    with pytest.raises(BadShape, match="without entries"):
+        fetch_listed(wire)
+    monkeypatch.setattr("consent.lists._count", lambda body: 0)  # the control
+    with pytest.raises(Unreachable):
+        fetch_listed(wire)
+
+
+def test_a_list_is_bounded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = scene.world.wire(scene.ann.holder._key)
+    count = len(fetch_listed(wire))
+    monkeypatch.setattr("consent.lists.MOST", count)
+    assert len(fetch_listed(wire)) == count
+    monkeypatch.setattr("consent.lists.MOST", count - 1)
+    for fetch in (fetch_listed, fetch_whole):
+        with pytest.raises(BadShape, match="lists more than"):
+            fetch(wire)
+
+
 def test_each_entry_has_a_proof_of_its_own(scene: Scene) -> None:
     for entry in fetch_listed(scene.world.wire(scene.ann.holder._key)):
         assert read_proof(entry.proof).index == entry.index
@@ -544,6 +682,31 @@ def test_the_lists_are_compared_only_where_the_auditor_has_seen(scene: Scene) ->
     assert [one.index for one in unlike(Theirs(head, less), ours)] == [last]
     assert [one.index for one in unlike(Theirs(head, ours), less)] == [last]
     assert [one.index for one in unlike(Theirs(head, ours | {last: "00" * 32}), ours)] == [last]
+
+
+def test_a_person_reads_how_far_the_auditor_has_seen(scene: Scene) -> None:
+    found = scene.look()
+    last = max(one.index for one in found.entries)
+    assert found.uncompared == tuple(one.index for one in found.entries)  # nobody was asked
+    part = replace(found, compared="a.test", compared_to=last, cosigned_at=1_767_225_600)
+
+    def told(watched: Watched, locale: Locale) -> str:
+        return "\n".join(tell_lines(watched, locale, 1, Path("me")))
+
+    english = told(part, "en")
+    assert f"list of a.test, up to entry {last} of {found.size}; tree cosigned at" in english
+    assert "cosigned at 2026-01-01 00:00 UTC." in english
+    assert f"Later entries are not compared. Yours: {last}." in english
+    chinese = told(part, "zh-CN")
+    assert f"已与 a.test 的清单核对，至前 {last} 条，共 {found.size} 条" in chinese
+    assert f"其后的记录未核对。其中您的记录：{last}。" in chinese
+    members = commands.plain(part)
+    assert (members["compared_to"], members["uncompared"]) == (last, [last])
+    assert members["cosigned_at"] == 1_767_225_600
+    whole = told(replace(part, compared_to=found.size, cosigned_at=None), "en")
+    assert "not cosigned by a quorum" in whole
+    assert "Later entries" not in whole
+    assert "cosigned at 253402300800 UTC" in told(replace(part, cosigned_at=253402300800), "en")
 
 
 # The command
