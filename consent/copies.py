@@ -17,6 +17,7 @@ docs/protocol.md section 6; c2sp.org/tlog-checkpoint "Signatures".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -35,19 +36,31 @@ WEIGHT: tuple[Kind, ...] = ("forked", "shrunk", "invalid", "stale", "missing", "
 LOG, KEPT = "log", "seen before"
 CLOCKS = 300
 
+_NUMBER = re.compile(r"[0-9]+")
+
 TilesOf = Callable[[int], ReadTile]
 """Gives the reader of tiles as they are in a tree of this size; it may raise Unreachable."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """What is wrong, with whom, seen when (unix seconds), and what proves it, if anything does."""
+    """What is wrong, with whom, seen when (unix seconds), and what proves it, if anything does.
+
+    `what` tells two alarms of one kind apart, and is the same at each look. It is one of a few
+    words of ours: a party that answers otherwise each time must not make new alarms without end.
+    """
 
     at: int
     kind: Kind
     who: str
     detail: str
     evidence: Evidence | None = None
+    what: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes it the same alarm at another look."""
+        return self.kind, self.who, self.what or _NUMBER.sub("0", self.detail)
 
     def plain(self, file: str | None = None) -> dict[str, Json]:
         """Return the alarm as JSON members; `file` is where its evidence was written."""
@@ -121,7 +134,7 @@ def _forked(
     fork = make_fork(log, *pair, read_tile) if read_tile else make_fork(log, *pair)
     sizes = f"{one.head.size} and {two.head.size}"
     detail = f"the log signed two histories, of {sizes} entries"
-    return Alarm(at, "forked", f"{one.who} / {two.who}", detail, fork)
+    return Alarm(at, "forked", f"{one.who} / {two.who}", detail, fork, "copies")
 
 
 def _join(
@@ -180,11 +193,12 @@ def _unsettled(
             f"{tree.who} holds {tree.head.size} entries, the log shows {shown.head.size}"
             f" and does not have the others: {lost}"
         )
-        yield Alarm(at, "shrunk", LOG, detail, challenge)
+        yield Alarm(at, "shrunk", LOG, detail, challenge, f"less than {tree.who}")
     elif isinstance(lost, Unreachable):
-        yield Alarm(at, "missing", LOG, f"its tiles are not to be had: {lost}", challenge)
+        detail = f"its tiles are not to be had: {lost}"
+        yield Alarm(at, "missing", LOG, detail, challenge, "tiles")
     else:
-        yield Alarm(at, "invalid", LOG, str(lost), challenge)
+        yield Alarm(at, "invalid", LOG, str(lost), challenge, "tiles")
 
 
 def _challenge(log: VerifierKey, tree: Copy, distinct: Sequence[Copy]) -> Evidence | None:
@@ -200,7 +214,8 @@ def _challenge(log: VerifierKey, tree: Copy, distinct: Sequence[Copy]) -> Eviden
 def _gone_back(at: int, copies: Sequence[Copy]) -> Iterator[Alarm]:
     by = {copy.who: copy.head.size for copy in copies}
     if LOG in by and by[LOG] < by.get(KEPT, 0):
-        yield Alarm(at, "shrunk", LOG, f"it showed {by[KEPT]} entries before and now {by[LOG]}")
+        detail = f"it showed {by[KEPT]} entries before and now {by[LOG]}"
+        yield Alarm(at, "shrunk", LOG, detail, what="less than before")
 
 
 def find_rollbacks(at: int, log: VerifierKey, copies: Sequence[Copy]) -> Iterator[Alarm]:
@@ -213,7 +228,8 @@ def find_rollbacks(at: int, log: VerifierKey, copies: Sequence[Copy]) -> Iterato
             if min(before) < max(after):
                 found = make_rollback(log, witness, larger.signed, smaller.signed)
                 sizes = f"{smaller.head.size} entries after {larger.head.size}"
-                yield Alarm(at, "shrunk", witness.name, f"it cosigned {sizes}", found)
+                detail = f"it cosigned {sizes}"
+                yield Alarm(at, "shrunk", witness.name, detail, found, "cosigned less")
                 break
 
 
@@ -223,20 +239,23 @@ def judge_ages(at: int, policy: LogPolicy, shown: Copy, stale: int) -> Iterator[
     names = ", ".join(sorted({one.witness.name for one in cosigned})) or "nobody"
     if not policy.enough(one.witness for one in cosigned):
         detail = f"no quorum {policy.quorum}: cosigned by {names}"
-        yield Alarm(at, "missing", LOG, detail)
+        yield Alarm(at, "missing", LOG, detail, what="quorum")
         return
     fresh = [one.witness for one in cosigned if at - stale <= one.time <= at + CLOCKS]
     if not policy.enough(fresh):
         detail = f"the cosignatures of the last {stale} s make no quorum {policy.quorum}"
-        yield Alarm(at, "stale", LOG, detail)
+        yield Alarm(at, "stale", LOG, detail, what="quorum")
 
 
 def judge_witness(at: int, copy: Copy, keys: Sequence[VerifierKey], stale: int) -> Iterator[Alarm]:
     """Yield what is wrong with the cosignature on a witness's own copy."""
     times = copy.times(keys)
     if not times:
-        yield Alarm(at, "invalid", copy.who, "its own copy does not have its cosignature")
+        detail = "its own copy does not have its cosignature"
+        yield Alarm(at, "invalid", copy.who, detail, what="uncosigned")
     elif max(times) > at + CLOCKS:
-        yield Alarm(at, "invalid", copy.who, f"its cosignature is {max(times) - at} s ahead")
+        detail = f"its cosignature is {max(times) - at} s ahead"
+        yield Alarm(at, "invalid", copy.who, detail, what="clock")
     elif max(times) < at - stale:
-        yield Alarm(at, "stale", copy.who, f"its cosignature is {at - max(times)} s old")
+        detail = f"its cosignature is {at - max(times)} s old"
+        yield Alarm(at, "stale", copy.who, detail, what="cosignature")

@@ -102,12 +102,13 @@ def write_evidence(evidence: Evidence) -> bytes:
 
 
 def file_name(evidence: Evidence) -> str:
-    """Return a name for this kind and pair of checkpoints, such as ``fork-5d41402abc4b2a76.json``.
+    """Return a name, such as ``fork-5d41402abc4b2a76.json``; raises as heads_of does.
 
-    Raises BadProof, BadShape as heads_of does.
+    It is of the kind, the two checkpoints and, in a rollback, the witness.
     """
-    pair = "".join(map(str, heads_of(evidence)))
-    return f"{evidence.kind}-{sha256(pair.encode()).hexdigest()[:16]}.json"
+    whose = evidence.witness if isinstance(evidence, Rollback) else ""
+    shown = "".join(map(str, heads_of(evidence))) + whose
+    return f"{evidence.kind}-{sha256(shown.encode()).hexdigest()[:16]}.json"
 
 
 def judge_evidence(evidence: Evidence, log: VerifierKey | None = None) -> None:
@@ -288,8 +289,7 @@ def settle(challenge: Challenge, read_tile: ReadTile) -> Fork | None:
 def beginning(size: int, tree: Checkpoint, read_tile: ReadTile) -> bytes:
     """Return the root of a tree's first leaves, from tiles proven to be of that tree.
 
-    Raises:
-        BadProof: they are not.
+    Raises BadProof when they are not.
     """
     subtree = subtrees(read_tile)
     if root_at(tree.size, subtree) != tree.root:

@@ -135,9 +135,10 @@ class Succession:
         try:
             self.ends += read_ends(last)
         except (Unreachable, NotWitnessed) as lost:
-            return Alarm(at, "missing", LOG, f"it does not say which log goes on: {lost}")
+            detail = f"it does not say which log goes on: {lost}"
+            return Alarm(at, "missing", LOG, detail, what="turn")
         except (BadProof, BadShape) as bad:
-            return Alarm(at, "invalid", LOG, str(bad))
+            return Alarm(at, "invalid", LOG, str(bad), what=f"turn {bad.slug}")
         return None
 
 
@@ -161,12 +162,13 @@ def _beyond(at: int, end: Ended, look: Look) -> list[Alarm]:
     """Return an alarm when a log that ended shows more, or another tree than it ended with."""
     if look.size is not None and look.size > end.tree.size:
         detail = f"it turned with {end.tree.size} entries, and shows {look.size}"
-        return [Alarm(at, "invalid", LOG, detail)]
+        return [Alarm(at, "invalid", LOG, detail, what="beyond its end")]
     seen = _seen(end, look)
     if seen is None or seen == end.tree or seen.size != end.tree.size or look.kept is None:
         return []
     fork = make_fork(end.log, end.note, look.kept)
-    return [Alarm(at, "forked", LOG, "its turn is proved in another tree than it shows", fork)]
+    detail = "its turn is proved in another tree than it shows"
+    return [Alarm(at, "forked", LOG, detail, fork, "turn")]
 
 
 def _told(at: int, end: Ended) -> Alarm:

@@ -11,8 +11,8 @@ Nothing here opens a connection or reads a clock: `Fetch` and the time are given
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 
@@ -29,15 +29,25 @@ from consent.copies import (
     judge_ages,
     judge_witness,
 )
-from consent.evidence import MAX_NOTE, Fork
+from consent.evidence import MAX_NOTE
 from consent.log.merkle import HASH_SIZE
 from consent.log.note import VerifierKey, read_utf8
-from consent.log.tiles import ReadTile, Tile, width_at
+from consent.log.tiles import WIDTH, ReadTile, Tile, width_at
 from consent.log.tlog_policy import LogPolicy, open_checkpoint
 from vault.errors import BadPlace, BadProof, BadShape, Unreachable
 
 Fetch = Callable[[str, int], bytes]
 """Gives the body at a URL, of at most so many bytes; raises Unreachable."""
+
+Answer = bytes | Unreachable
+Ask = Callable[[str], Answer]
+AskAll = Callable[[Ask, Sequence[str]], Sequence[Answer]]
+"""Asks several parties, each at its URL, and gives the answers in their order."""
+
+
+def in_turn(ask: Ask, urls: Sequence[str]) -> Sequence[Answer]:
+    """Return what they answer, asked one after another."""
+    return [ask(url) for url in urls]
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ class Watch:
     stale: int = 86_400
     mirrors: tuple[str, ...] = ()
     suffix: str = ""
+    ask_all: AskAll = in_turn
 
     def look(self, at: int, kept: str | None = None) -> Look:
         """Return what one look finds, at unix seconds `at`.
@@ -85,11 +96,11 @@ class Watch:
         copies = [self._kept(kept)] if kept is not None else []
         # The log comes last: what a witness has by then, the log had before.
         copies += self._ask_witnesses(at, alarms)
-        shown = self._read(at, LOG, f"{self.prefix}/checkpoint", alarms)
+        shown = self._read(at, LOG, self._ask(f"{self.prefix}/checkpoint"), alarms)
         if shown:
             copies.append(shown)
             alarms += judge_ages(at, self.policy, shown, self.stale)
-        sources = [self._tiles(prefix) for prefix in (self.prefix, *self.mirrors)]
+        sources = [tiles_at(self.fetch, prefix) for prefix in (self.prefix, *self.mirrors)]
         compared = compare(at, self.log, copies, sources)
         alarms += [*compared.alarms, *find_rollbacks(at, self.log, copies)]
         size = shown.head.size if shown else None
@@ -97,9 +108,20 @@ class Watch:
 
     def _kept(self, kept: str) -> Copy:
         try:
-            return Copy(KEPT, kept, open_checkpoint(kept, self.log, self.policy.keys))
+            return self._copy(KEPT, kept)[0]
         except (BadShape, BadProof) as bad:
             raise BadPlace(f"what was kept is no checkpoint of {self.log.name}: {bad}") from bad
+
+    def _copy(self, who: str, signed: str) -> tuple[Copy, BadShape | BadProof | None]:
+        """Return what the log signed, and what is wrong with its cosignatures, of which none count.
+
+        Raises BadShape, BadProof: the log did not sign it.
+        """
+        copy = Copy(who, signed, open_checkpoint(signed, self.log))
+        try:
+            return replace(copy, opened=open_checkpoint(signed, self.log, self.policy.keys)), None
+        except (BadShape, BadProof) as bad:
+            return copy, bad
 
     def _ask_witnesses(self, at: int, alarms: list[Alarm]) -> Iterator[Copy]:
         by_url: dict[str, list[VerifierKey]] = {}
@@ -107,43 +129,32 @@ class Watch:
             if member.url:
                 by_url.setdefault(member.url.rstrip("/"), []).append(member.key)
         name = sha256(self.log.name.encode()).hexdigest()
-        for url, keys in by_url.items():
-            copy = self._read(at, keys[0].name, f"{url}/logs/{name}/checkpoint", alarms)
+        answers = self.ask_all(self._ask, [f"{url}/logs/{name}/checkpoint" for url in by_url])
+        for keys, answer in zip(by_url.values(), answers, strict=True):
+            copy = self._read(at, keys[0].name, answer, alarms)
             if copy:
                 alarms += judge_witness(at, copy, keys, self.stale)
                 yield copy
 
-    def _read(self, at: int, who: str, url: str, alarms: list[Alarm]) -> Copy | None:
-        """Return a copy; a bad cosignature is told, and what the log signed is compared still."""
+    def _ask(self, url: str) -> Answer:
         try:
-            signed = read_utf8(self.fetch(url, MAX_NOTE))
+            return self.fetch(url, MAX_NOTE)
         except Unreachable as lost:
-            alarms.append(Alarm(at, "missing", who, str(lost)))
-            return None
-        except BadShape as bad:
-            alarms.append(Alarm(at, "invalid", who, str(bad)))
+            return lost
+
+    def _read(self, at: int, who: str, answer: Answer, alarms: list[Alarm]) -> Copy | None:
+        """Return a copy; a bad cosignature is told, and what the log signed is compared still."""
+        if isinstance(answer, Unreachable):
+            alarms.append(Alarm(at, "missing", who, str(answer), what="checkpoint"))
             return None
         try:
-            return Copy(who, signed, open_checkpoint(signed, self.log, self.policy.keys))
+            copy, wrong = self._copy(who, read_utf8(answer))
         except (BadShape, BadProof) as bad:
-            alarms.append(Alarm(at, "invalid", who, str(bad)))
-        try:
-            return Copy(who, signed, open_checkpoint(signed, self.log))
-        except (BadShape, BadProof):
+            alarms.append(Alarm(at, "invalid", who, str(bad), what=f"checkpoint {bad.slug}"))
             return None
-
-    def _tiles(self, prefix: str) -> TilesOf:
-        def tiles_of(size: int) -> ReadTile:
-            @cache
-            def read(level: int, n: int) -> bytes:
-                width = width_at(size, level, n)
-                if width == 0:
-                    return b""
-                return self.fetch(f"{prefix}/{Tile(level, n, width)}", width * HASH_SIZE)
-
-            return read
-
-        return tiles_of
+        if wrong is not None:
+            alarms.append(Alarm(at, "invalid", who, str(wrong), what=f"cosignature {wrong.slug}"))
+        return copy
 
     def _next(self, kept: str | None, shown: Copy | None, compared: Compared) -> str | None:
         """Return what to remember: never less, and nothing that is not proven to follow."""
@@ -158,6 +169,31 @@ class Watch:
         # The same tree with fewer cosignatures would take their times away.
         poorer = len(shown.opened.cosigned) < len(before.opened.cosigned)
         return shown.signed if follows and not (poorer and before.head == shown.head) else kept
+
+
+def tiles_at(fetch: Fetch, prefix: str) -> TilesOf:
+    """Return the tiles under a URL, or under whatever `fetch` takes before a tile's path.
+
+    Who serves them may keep the full tile alone, once there is one (c2sp.org/tlog-tiles).
+    """
+
+    def tiles_of(size: int) -> ReadTile:
+        @cache
+        def read(level: int, n: int) -> bytes:
+            width = width_at(size, level, n)
+            if width == 0:
+                return b""
+            try:
+                return fetch(f"{prefix}/{Tile(level, n, width)}", width * HASH_SIZE)
+            except Unreachable:
+                if width == WIDTH:
+                    raise
+                full = fetch(f"{prefix}/{Tile(level, n, WIDTH)}", WIDTH * HASH_SIZE)
+                return full[: width * HASH_SIZE]
+
+        return read
+
+    return tiles_of
 
 
 def heaviest_first(alarms: Iterable[Alarm]) -> tuple[Alarm, ...]:
@@ -186,15 +222,15 @@ class Standing:
     A fork does not end: what was signed stays signed.
     """
 
-    alarms: dict[tuple[str, str], Alarm] = field(default_factory=dict)
+    alarms: dict[tuple[str, str, str], Alarm] = field(default_factory=dict)
 
     def take(self, look: Look) -> tuple[list[Alarm], list[Alarm]]:
         """Return the alarms that are new with this look, and those that ended with it."""
-        now: dict[tuple[str, str], Alarm] = {}
+        now: dict[tuple[str, str, str], Alarm] = {}
         for alarm in look.alarms:
-            now.setdefault((alarm.kind, alarm.who), alarm)
+            now.setdefault(alarm.key, alarm)
         begun = [alarm for key, alarm in now.items() if key not in self.alarms]
         gone = {key: alarm for key, alarm in self.alarms.items() if key not in now}
-        forks = {key: a for key, a in gone.items() if isinstance(a.evidence, Fork)}
+        forks = {key: alarm for key, alarm in gone.items() if alarm.kind == "forked"}
         self.alarms = {**now, **forks}
         return begun, [alarm for key, alarm in gone.items() if key not in forks]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 from unittest.mock import patch
 
+import httpx2
 import pytest
 import typer
 from hypothesis import given
@@ -17,8 +18,10 @@ from hypothesis import strategies as st
 from typer.main import get_command
 
 from consent import evidence
+from consent.commands import evidence as evidence_file
 from consent.commands.evidence import describe
 from consent.commands.evidence import evidence as evidence_command
+from consent.commands.export import tiles_of as exported
 from consent.evidence import (
     Challenge,
     Evidence,
@@ -44,6 +47,7 @@ from consent.log.tiles import ReadTile
 from consent.terminal import new_app
 from tests.log import naive
 from tests.small_log import SmallLog
+from tests.test_watch_web import web_of
 from vault.crypto.keys import SigningKey
 from vault.encoding import Json
 from vault.errors import BadProof, BadShape
@@ -258,6 +262,21 @@ def test_file_of_another_form_is_refused(changed: dict[str, Json]) -> None:
         edited(fork_of(), **changed)
 
 
+def test_rollbacks_of_two_witnesses_have_two_files() -> None:
+    names = {
+        file_name(
+            make_rollback(
+                HONEST.vkey,
+                witness_key(name, W1),
+                cosigned(HONEST, 9, 100, name),
+                cosigned(HONEST, 7, 101, name),
+            )
+        )
+        for name in ("w1.example", "w2.example")
+    }
+    assert len(names) == 2
+
+
 def test_file_that_is_too_large_or_no_json_is_refused() -> None:
     for raw in (b"", b"[]", b"{", b"\xff", b" " * (evidence.MAX_EVIDENCE + 1)):
         with pytest.raises(BadShape):
@@ -405,6 +424,71 @@ def test_command_judges_a_file_offline(tmp_path: Path) -> None:
         told = json.loads(run_app(APP, "evidence", path, "--json").out)
         assert (told["kind"], told["pinned"]) == (kind, False)
         assert str(HONEST.vkey) in told["says"][-1]
+
+
+def challenge_file(folder: Path, first: SmallLog = FALSE) -> Path:
+    found = make_challenge(HONEST.vkey, first.note(7), HONEST.note(300), [bytes(32)])
+    path = folder / file_name(found)
+    path.write_bytes(write_evidence(found))
+    return path
+
+
+def export_of(log: SmallLog, size: int, out: Path) -> Path:
+    """A folder as `log export` writes it, at this size."""
+    for tile in exported(size):
+        path = out / str(tile)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tiles.cut(tile, size, tiles_of(log, size)))
+    return out
+
+
+@pytest.mark.parametrize("size", [300, 400, 512, 600])
+def test_command_settles_a_challenge_by_an_exported_folder(tmp_path: Path, size: int) -> None:
+    file, folder = challenge_file(tmp_path), export_of(HONEST, size, tmp_path / "log")
+    said = run_app(APP, "evidence", file, "--tiles", folder, "--json")
+    told = json.loads(said.out)
+    assert (said.code, told["kind"], told["settled"]) == (0, "challenge", "fork")
+    path = Path(told["fork"])
+    judge_evidence(read_evidence(path.read_bytes()), HONEST.vkey)
+    assert (path.parent, path.stat().st_mode & 0o777) == (tmp_path, 0o600)
+    said = run_app(APP, "evidence", challenge_file(tmp_path, HONEST), "--tiles", folder)
+    assert (said.code, "The log is acquitted" in said.out) == (0, True)
+
+
+def test_command_settles_a_challenge_by_tiles_under_a_url(tmp_path: Path) -> None:
+    folder = export_of(HONEST, 300, tmp_path / "log")
+    url = "https://mirror.example/log"
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        path = folder / str(request.url).removeprefix(url + "/")
+        raw = path.read_bytes() if path.is_file() else b""
+        return httpx2.Response(200 if raw else 404, stream=httpx2.ByteStream(raw))
+
+    with patch.object(evidence_file, "Web", lambda: web_of(answer)):
+        said = run_app(APP, "evidence", challenge_file(tmp_path), "--tiles", url + "/")
+        assert (said.code, "there are two histories" in said.out) == (0, True)
+        assert len(list(tmp_path.glob("fork-*.json"))) == 1
+        file = challenge_file(tmp_path, HONEST)
+        said = run_app(APP, "evidence", file, "--tiles", url, locale="zh_CN.UTF-8")
+        assert (said.code, "日志没有过错" in said.out) == (0, True)
+
+
+def test_tiles_that_settle_nothing_end_with_1_and_write_nothing(tmp_path: Path) -> None:
+    file = challenge_file(tmp_path)
+    false, short = (
+        export_of(log, size, tmp_path / name)
+        for log, size, name in ((FALSE, 300, "false"), (HONEST, 257, "short"))
+    )
+    for folder, slug in ((false, "bad-proof"), (short, "unreachable"), (tmp_path, "unreachable")):
+        said = run_app(APP, "evidence", file, "--tiles", folder)
+        assert (said.code, slug in said.err) == (1, True)
+    assert not list(tmp_path.glob("fork-*"))
+
+
+def test_only_a_challenge_is_settled_by_tiles(tmp_path: Path) -> None:
+    path = tmp_path / "fork.json"
+    path.write_bytes(write_evidence(fork_of()))
+    assert run_app(APP, "evidence", path, "--tiles", tmp_path).code == 2
 
 
 def test_command_speaks_chinese(tmp_path: Path) -> None:

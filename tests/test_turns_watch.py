@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from consent.commands import watch as command
+from consent.commands.alerts import Alerts
 from consent.copies import LOG
 from consent.evidence import Fork, judge_evidence
 from consent.log.tlog_policy import policy_of
@@ -248,7 +249,7 @@ def test_second_log_that_forks_is_told_with_evidence(web: Web) -> None:
 
 
 def test_alert_file_gets_one_line_of_a_turn(web: Web, tmp_path: Path) -> None:
-    alerts = command.Alerts(None, tmp_path / "alerts.jsonl")
+    alerts = Alerts(None, tmp_path / "alerts.jsonl")
     lookout = command.Lookout(watch_of(web), tmp_path / "seen.note", alerts)
     lookout.look(WALL)
     web.shown = 2

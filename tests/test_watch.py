@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent import evidence
-from consent.copies import KEPT, LOG
+from consent.copies import KEPT, LOG, Alarm
 from consent.evidence import Fork, Rollback, judge_evidence, settle
 from consent.log.checkpoint import Checkpoint, sign_checkpoint
 from consent.log.cosignature import LatticeKey, cosign, witness_key
@@ -274,6 +274,18 @@ def test_bad_cosignature_hides_no_fork(scene: Scene) -> None:
     assert "invalid" in kinds
 
 
+def test_bad_cosignature_that_was_remembered_does_not_end_the_watch(scene: Scene) -> None:
+    good = str(scene.web.notes[f"{URL}/log/checkpoint"])
+    scene.web.notes[f"{URL}/log/checkpoint"] = good[:-5] + "AAA=\n"
+    first = scene.look()
+    assert first.kept == scene.web.notes[f"{URL}/log/checkpoint"]
+    assert [(alarm.kind, alarm.who) for alarm in scene.look(first.kept).alarms] == [
+        (alarm.kind, alarm.who) for alarm in first.alarms
+    ]
+    scene.show(scene.log.branch(3).grow(20))
+    assert ("forked", f"{KEPT} / log") in scene.kinds(first.kept)  # what the log signed counts
+
+
 @pytest.mark.parametrize("lost", [True, False])
 def test_log_whose_tiles_do_not_lead_to_its_root_must_answer(scene: Scene, lost: bool) -> None:
     scene.hold("w2.example", scene.log, size=7)
@@ -398,3 +410,38 @@ def test_fork_does_not_end(scene: Scene) -> None:
     assert standing.take(scene.look()) == ([], [])
     scene.hold("w2.example", scene.log.branch(2).grow(10), size=12)
     assert standing.take(scene.look()) == ([], [])
+
+
+def test_other_thing_wrong_with_the_same_party_is_told() -> None:
+    standing = Standing()
+    one, two = (Alarm(NOW, "invalid", LOG, "…", what=what) for what in ("cosignature", "tiles"))
+    assert standing.take(Look(NOW, 5, (one,), None))[0] == [one]
+    assert standing.take(Look(NOW, 5, (one, two), None)) == ([two], [])
+    assert standing.take(Look(NOW, 5, (two,), None)) == ([], [one])
+
+
+def test_alarm_without_a_word_is_known_by_its_sentence_without_its_numbers() -> None:
+    standing = Standing()
+    first, later, other = (Alarm(NOW, "stale", LOG, d) for d in ("8 s old", "68 s old", "far"))
+    assert standing.take(Look(NOW, 5, (first,), None))[0] == [first]
+    assert standing.take(Look(NOW, 5, (later,), None)) == ([], [])
+    assert standing.take(Look(NOW, 5, (later, other), None)) == ([other], [])
+
+
+@given(st.lists(st.binary(max_size=60), min_size=2, max_size=6))
+def test_party_that_answers_otherwise_each_time_makes_no_new_alarms(bodies: list[bytes]) -> None:
+    standing, scene, told = Standing(), Scene(), list[Alarm]()
+    for raw in bodies:
+        scene.web.notes[f"https://w2.example/{LOGS_PATH}"] = raw
+        told += standing.take(scene.look())[0]
+    assert len({alarm.key for alarm in told}) <= 2  # no note, or not signed
+
+
+@pytest.mark.parametrize("pruned", [True, False])
+def test_mirror_that_keeps_full_tiles_alone_is_read(scene: Scene, pruned: bool) -> None:
+    grown = scene.log.branch(12).grow(244)
+    scene.web.tiles.clear()
+    scene.hold("w2.example", scene.log, size=7)
+    if pruned:
+        scene.web.notes[f"{URL}/log/tile/0/000"] = tiles_of(grown)(0, 0)
+    assert scene.kinds() == ([] if pruned else [("missing", LOG)])

@@ -1,18 +1,20 @@
-"""What the watch's command does with an alarm: files, webhook; and servers that mean no good."""
+"""What the watch's command does with an alarm: files, webhook, and what outlives a restart."""
 
 from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest.mock import patch
 
 import httpx2
 import pytest
 
+from consent.commands import alerts as alerts_file
 from consent.commands import watch as command
+from consent.commands.alerts import Alerts
+from consent.commands.web import Web, side_by_side
 from consent.copies import LOG, Alarm
 from consent.evidence import judge_evidence, read_evidence
 from consent.log.tlog_policy import LogPolicy
@@ -20,19 +22,13 @@ from consent.terminal import new_app
 from consent.watch import Look
 from tests.test_evidence import run_app
 from tests.test_watch import LOGS_PATH, NOW, URL, Scene, policy_text
+from tests.test_watch_web import HEAD, Dripper, Handler, web_of
 from vault.errors import BadPlace, Unreachable
 
 
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-Handler = Callable[[httpx2.Request], httpx2.Response]
-
-
-def web_of(handler: Handler, clock: Callable[[], float] = lambda: 0.0) -> command.Web:
-    return command.Web(httpx2.Client(transport=httpx2.MockTransport(handler)), clock)
 
 
 def served(scene: Scene) -> Handler:
@@ -44,82 +40,6 @@ def served(scene: Scene) -> Handler:
             return httpx2.Response(404)
 
     return answer
-
-
-class Endless(httpx2.SyncByteStream):
-    """A body without an end; how many parts were read of it."""
-
-    def __init__(self) -> None:
-        self.parts = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        while True:
-            self.parts += 1
-            yield b"x" * 1000
-
-
-def test_body_without_an_end_is_cut_at_the_limit() -> None:
-    endless = Endless()
-    web = web_of(lambda _: httpx2.Response(200, stream=endless))
-    with pytest.raises(Unreachable, match="more than 5000 bytes"):
-        web.fetch("https://w1.example", 5000)
-    assert endless.parts == 6
-
-
-def test_body_that_trickles_is_cut_in_time() -> None:
-    endless, seconds = Endless(), iter(range(0, 1000, 7))
-    web = web_of(lambda _: httpx2.Response(200, stream=endless), lambda: float(next(seconds)))
-    with pytest.raises(Unreachable, match="too slowly"):
-        web.fetch("https://w1.example", 1 << 30)
-    assert endless.parts == 5
-
-
-def test_packed_body_is_refused_and_not_asked_for() -> None:
-    asked: list[str] = []
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        asked.append(request.headers["accept-encoding"])
-        return httpx2.Response(200, headers={"content-encoding": "gzip"}, stream=Endless())
-
-    with pytest.raises(Unreachable, match="packed"):
-        web_of(answer).fetch("https://w1.example", 5000)
-    assert asked == ["identity"]
-
-
-@pytest.mark.parametrize("status", [204, 301, 302, 307, 404, 500])
-def test_redirect_or_error_is_no_answer_and_is_not_followed(status: int) -> None:
-    asked: list[str] = []
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        asked.append(str(request.url))
-        return httpx2.Response(status, headers={"location": "https://inside.example/"})
-
-    web = web_of(answer)
-    with pytest.raises(Unreachable):
-        web.fetch("https://w1.example/", 5000)
-    if status >= 300:
-        with pytest.raises(Unreachable, match=str(status)):
-            web.post("https://hook.example/", {})
-    assert "https://inside.example/" not in asked
-
-
-@pytest.mark.parametrize("url", ["w1.example/x", "ftp://w1.example", "https://[", "", "http://"])
-def test_url_of_no_server_is_unreachable(url: str) -> None:
-    with command.Web()._http as http:  # its own client, which opens nothing here
-        with pytest.raises(Unreachable):
-            command.Web(http).fetch(url, 10)
-        with pytest.raises(Unreachable):
-            command.Web(http).post(url, {})
-
-
-def test_lost_connection_is_unreachable() -> None:
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        raise httpx2.ReadTimeout("slow", request=request)
-
-    with pytest.raises(Unreachable, match="ReadTimeout"):
-        web_of(answer).fetch("https://w1.example", 10)
-    with pytest.raises(Unreachable, match="ReadTimeout"):
-        web_of(answer).post("https://w1.example", {})
 
 
 @dataclass
@@ -136,7 +56,7 @@ class Hook:
 
 
 def lookout(scene: Scene, folder: Path, hook: Hook) -> command.Lookout:
-    alerts = command.Alerts(
+    alerts = Alerts(
         folder / "evidence", folder / "alerts.jsonl", "https://hook.example/", web_of(hook)
     )
     return command.Lookout(scene.watch, folder / "seen.note", alerts)
@@ -221,6 +141,128 @@ def test_alert_file_that_cannot_be_written_ends_the_watch(scene: Scene, tmp_path
         post.look(NOW)
 
 
+def test_forks_of_each_look_are_written_and_told_as_one_alarm(scene: Scene, tmp_path: Path) -> None:
+    post = lookout(scene, tmp_path, Hook())
+    for count in (9, 10, 11):
+        scene.hold("w2.example", scene.log.branch(2).grow(count - 2), size=count)
+        for _ in range(2):
+            post.look(NOW)
+    assert len(lines_of(tmp_path / "alerts.jsonl")) == 1
+    written = [path.read_bytes() for path in (tmp_path / "evidence").iterdir()]
+    assert len({read_evidence(raw).first for raw in written}) == len(written) == 3
+
+
+def test_forks_without_end_do_not_fill_the_disk(
+    scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    post, folder = lookout(scene, tmp_path, Hook()), tmp_path / "evidence"
+    with patch.object(alerts_file, "MOST_EVIDENCE", 2):
+        for count in (9, 10, 11, 12):
+            scene.hold("w2.example", scene.log.branch(2).grow(count - 2), size=count)
+            post.look(NOW)
+        assert len(list(folder.iterdir())) == 2
+        assert capsys.readouterr().err.count("no more is kept") == 1
+        scene.hold("w2.example", scene.log, size=7)
+        scene.web.tiles.clear()
+        post.look(NOW)  # another kind has its own room
+    assert len([path for path in folder.iterdir() if path.name.startswith("challenge-")]) == 1
+
+
+def invalid_lines(scene: Scene, folder: Path) -> list[dict[str, object]]:
+    """What is told of a bad cosignature that stands, and then of tiles that are not the log's."""
+    post, url = lookout(scene, folder, Hook()), f"{URL}/log/checkpoint"
+    scene.web.notes[url] = str(scene.web.notes[url])[:-5] + "AAA=\n"
+    post.look(NOW)
+    post.look(NOW + 1)
+    scene.hold("w2.example", scene.log, size=7)
+    scene.web.tiles[f"{URL}/log"] = scene.log.branch(0).grow(12)
+    post.look(NOW + 2)
+    return [line for line in lines_of(folder / "alerts.jsonl") if line["kind"] == "invalid"]
+
+
+def test_harmless_alarm_that_stands_hides_no_other(scene: Scene, tmp_path: Path) -> None:
+    first, second = invalid_lines(scene, tmp_path)
+    assert (first["who"], first["evidence"], second["who"]) == (LOG, None, LOG)
+    assert [first["at"], second["at"]] == [NOW, NOW + 2]
+    judge_evidence(read_evidence(Path(str(second["evidence"])).read_bytes()), scene.log.vkey)
+
+
+def test_by_kind_and_party_alone_the_second_would_be_hidden(scene: Scene, tmp_path: Path) -> None:
+    with patch.object(Alarm, "key", property(lambda alarm: (alarm.kind, alarm.who, ""))):
+        assert len(invalid_lines(scene, tmp_path)) == 1
+    assert len(list((tmp_path / "evidence").iterdir())) == 1  # what proves it is kept still
+
+
+def test_restart_tells_nothing_twice_and_sends_what_waits(scene: Scene, tmp_path: Path) -> None:
+    url, alerts = f"https://w2.example/{LOGS_PATH}", tmp_path / "alerts.jsonl"
+    held = scene.web.notes.pop(url)
+    lookout(scene, tmp_path, Hook(500)).look(NOW)
+    memory = tmp_path / "seen.note.alarms"
+    assert stat.S_IMODE(memory.stat().st_mode) == 0o600
+    assert [list(line) for line in lines_of(memory)] == [["stands"], ["unsent"]]
+    lookout(scene, tmp_path, Hook(500)).look(NOW + 1)
+    assert len(lines_of(alerts)) == 1
+    hook = Hook()
+    lookout(scene, tmp_path, hook).look(NOW + 2)
+    assert hook.got == lines_of(alerts)
+    scene.web.notes[url] = held
+    last = Hook()
+    lookout(scene, tmp_path, last).look(NOW + 3)
+    assert [(line["who"], line["ended"]) for line in last.got] == [("w2.example", True)]
+    assert memory.read_bytes() == b""
+
+
+def test_without_its_memory_a_restart_would_tell_again_and_lose_what_waits(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.web.notes.pop(f"https://w2.example/{LOGS_PATH}")
+    lookout(scene, tmp_path, Hook(500)).look(NOW)
+    (tmp_path / "seen.note.alarms").unlink()
+    hook = Hook()
+    lookout(scene, tmp_path, hook).look(NOW + 1)
+    assert [line["at"] for line in hook.got] == [NOW + 1]
+    assert len(lines_of(tmp_path / "alerts.jsonl")) == 2
+
+
+def test_fork_that_stood_before_a_restart_does_not_end(scene: Scene, tmp_path: Path) -> None:
+    scene.hold("w2.example", scene.log.branch(2).grow(10), size=12)
+    lookout(scene, tmp_path, Hook()).look(NOW)
+    scene.hold("w2.example", scene.log)
+    hook = Hook()
+    assert lookout(scene, tmp_path, hook).look(NOW + 1)[1] == []
+    assert hook.got == []
+
+
+def test_memory_takes_any_words_and_refuses_another_file(scene: Scene, tmp_path: Path) -> None:
+    post = lookout(scene, tmp_path, Hook(500))
+    odd = Alarm(NOW, "invalid", LOG, "a\u2028b\x85c\n\x1d", what="checkpoint bad-shape")
+    post.standing.take(Look(NOW, None, (odd,), None))
+    post.memory.save(post.standing, post.alerts)
+    again = lookout(scene, tmp_path, Hook())
+    assert list(again.standing.alarms.values()) == [odd]
+    for raw in ("x", '{"stands":1}', "[]"):
+        (tmp_path / "seen.note.alarms").write_text(raw, encoding="utf-8")
+        with pytest.raises(BadPlace, match="no file of alarms"):
+            lookout(scene, tmp_path, Hook())
+
+
+def test_witness_that_drips_delays_no_other_alarm(scene: Scene, tmp_path: Path) -> None:
+    dripper = Dripper(HEAD)
+    with httpx2.Client(trust_env=False) as http:
+        web = Web(http, 0.2)
+
+        def fetch(url: str, limit: int) -> bytes:
+            slow = url.startswith("https://w1.example")
+            return web.fetch(dripper.url, limit) if slow else scene.web.fetch(url, limit)
+
+        scene.hold("w2.example", scene.log.branch(2).grow(10), size=12)
+        watch = replace(scene.watch, fetch=fetch, ask_all=side_by_side)
+        look = watch.look(NOW)
+    dripper.close()
+    assert ("missing", "w1.example") in [(alarm.kind, alarm.who) for alarm in look.alarms]
+    assert look.alarms[0].kind == "forked"
+
+
 APP = new_app("Audit.")
 APP.command("watch")(command.watch)
 APP.callback()(lambda: None)
@@ -261,14 +303,16 @@ def test_once_ends_with_0_when_all_is_well(desk: Desk) -> None:
 
 def test_once_ends_with_1_on_alarm_and_names_the_evidence(desk: Desk) -> None:
     desk.scene.hold("w2.example", desk.scene.log.branch(2).grow(10), size=12)
-    folder = desk.folder / "evidence"
-    code, out, _ = desk.run("--once", "--json", "--evidence", folder)
+    code, out, _ = desk.run("--once", "--json", "--evidence", desk.folder / "elsewhere")
     (alarm,) = json.loads(out)["alarms"]
     assert (code, alarm["kind"]) == (1, "forked")
+    assert Path(alarm["evidence"]).parent == desk.folder / "elsewhere"
     judge_evidence(read_evidence(Path(alarm["evidence"]).read_bytes()), desk.scene.log.vkey)
+    beside = desk.folder / "evidence"
     code, out, _ = desk.run("--once", locale="zh_CN.UTF-8")
-    assert "警报：1" in out
-    assert "forked (出现两种历史)" in out
+    assert (code, "警报：1" in out, "forked (出现两种历史)" in out) == (1, True, True)
+    assert f"；证据：{beside}/fork-" in out
+    assert f"; evidence: {beside}/fork-" in desk.run("--once")[1]
 
 
 def test_watch_looks_until_it_is_stopped(desk: Desk) -> None:

@@ -3,6 +3,9 @@
 fork       The log signed two histories. …
 challenge  The log signed both checkpoints. Whether one history holds both is not proven. …
 rollback   The witness cosigned 7 entries after 9. …
+
+With --tiles a challenge is settled: the tiles of its second tree show a fork, which is written
+beside it, or that the second tree begins with the first.
 """
 
 from __future__ import annotations
@@ -13,38 +16,60 @@ from typing import Annotated
 
 import typer
 
+from consent.commands.web import Web
+from consent.copies import TilesOf
 from consent.evidence import (
     MAX_EVIDENCE,
     Challenge,
     Evidence,
     Fork,
     Rollback,
+    file_name,
     heads_of,
     judge_evidence,
     read_evidence,
     rolled_back,
+    settle,
+    write_evidence,
 )
 from consent.log.note import read_vkey
+from consent.place import replace_file
 from consent.terminal import JsonOut, own_locale, spoken, tell
+from consent.watch import tiles_at
 from vault.encoding import Json
-from vault.errors import BadPlace, BadProof, BadShape, Locale
+from vault.errors import BadPlace, BadProof, BadShape, Locale, Unreachable
+
+SETTLED: dict[Locale, str] = {
+    "en": "The log's tiles settle it: there are two histories.",
+    "zh-CN": "日志的瓦片给出了答案：存在两种历史。",
+}
+ACQUITTED: dict[Locale, str] = {
+    "en": "The log's tiles settle it: the second tree begins with the first. The log is acquitted;"
+    " this file is no evidence against it any more.",
+    "zh-CN": "日志的瓦片给出了答案：第二棵树以第一棵树开头。日志没有过错，"
+    "该文件不再是对它不利的证据。",
+}
 
 
 @spoken
 def evidence(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The evidence file.")],
     log: Annotated[str, typer.Option("--log", help="The log's vkey as you know it.")] = "",
+    tiles: Annotated[
+        str, typer.Option(help="Settle a challenge: the log's tiles, under a URL or in a folder.")
+    ] = "",
     json_out: JsonOut = False,
 ) -> None:
     """Judge an evidence file, offline: what it proves, and what it does not.
 
-    Exit code 1 when it proves nothing.
+    Exit code 1 when it proves nothing, or when the tiles settle nothing. Tiles are those of the
+    log itself, of a mirror, or of a log's folder that `carbonvault log export` wrote.
 
     Example: carbonvault audit evidence fork-5d41402abc4b2a76.json --log VKEY
     """
     pinned = read_vkey(log) if log else None
     try:
-        found = read_evidence(_read(file))
+        found = read_evidence(_read(file, MAX_EVIDENCE + 1))
     except BadShape as bad:
         raise BadProof(f"{file.name} is no evidence file: {bad}") from bad
     judge_evidence(found, pinned)
@@ -57,13 +82,54 @@ def evidence(
         "sizes": [first.size, second.size],
         "says": [*lines],
     }
+    if tiles:
+        settled, more = _settle(found, file, tiles)
+        lines += more
+        members |= {**settled, "says": [*lines]}
     tell(json_out, members, "\n".join(lines))
 
 
-def _read(path: Path) -> bytes:
+def _settle(found: Evidence, file: Path, where: str) -> tuple[dict[str, Json], list[str]]:
+    if not isinstance(found, Challenge):
+        raise typer.BadParameter(f"--tiles settles a challenge, and {file.name} is a {found.kind}")
+    _, second = heads_of(found)
+    fork = settle(found, tiles_of(where)(second.size))
+    if fork is None:
+        return {"settled": "acquitted"}, [ACQUITTED[own_locale()]]
+    path = file.with_name(file_name(fork))
+    replace_file(path, write_evidence(fork))
+    written = {"en": f"The fork is written to {path}.", "zh-CN": f"分叉证据已写入 {path}。"}
+    lines = [SETTLED[own_locale()], *describe(fork, own_locale()), written[own_locale()]]
+    return {"settled": "fork", "fork": str(path)}, lines
+
+
+def tiles_of(where: str) -> TilesOf:
+    """Return the tiles under a URL, such as ``https://vault.example/log``, or in a folder."""
+    fetch = Web().fetch if "://" in where else read_tile_file
+    return tiles_at(fetch, where.rstrip("/"))
+
+
+def read_tile_file(path: str, limit: int) -> bytes:
+    """Return the first `limit` bytes of a tile that an export wrote, perhaps of a larger tree.
+
+    Raises Unreachable when no file has as many.
+    """
+    exact = Path(path)
+    wider = [exact]
+    if exact.parent.suffix == ".p":
+        widths = sorted(int(each.name) for each in exact.parent.glob("*") if each.name.isdecimal())
+        wider += [exact.with_name(str(width)) for width in widths]
+    for each in wider:
+        found = _read(each, limit) if each.is_file() else b""
+        if len(found) == limit:
+            return found
+    raise Unreachable(f"no file has the {limit} bytes of {path}")
+
+
+def _read(path: Path, most: int) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(MAX_EVIDENCE + 1)
+            return file.read(most)
     except OSError as bad:
         raise BadPlace(f"cannot read {path}: {bad.strerror}") from bad
 

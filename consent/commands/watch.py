@@ -1,44 +1,35 @@
-r"""``carbonvault audit watch``: a log looked at again and again, and what is done with an alarm.
+"""``carbonvault audit watch``: a log looked at again and again, and what is said of each look.
 
-    alert file, a line each     {"at": 1767225600, "kind": "forked", "who": "log / w1.example",
-                                 "detail": "…", "evidence": "evidence/fork-….json", "ended": false}
-    webhook                     the same object, as the body of a POST
-    state file, mode 0600       the newest checkpoint that was proven to follow the one before
+    2026-01-01T00:00:00Z  12 entries, alarms: 1
+      forked (two histories), the log / w1.example: …; evidence: evidence/fork-5d41402abc4b2a76.json
 
-An alarm is told when it begins and when it ends, not at each look. When the log turned into another
-one, a line of kind "turned" says so once, and the watch goes on with that one: no alarm.
+An alarm is told to file and webhook when it begins and when it ends, not at each look (alerts.py).
+Its evidence is written each time. When the log turned into another one, a line of kind "turned"
+says so once, and the watch goes on with that one: no alarm.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import httpx2
 import typer
 
-from consent.commands.evidence import evidence
+from consent.commands.alerts import Alerts, Memory
+from consent.commands.web import Web, side_by_side
 from consent.copies import LOG, Alarm, Kind
-from consent.evidence import Evidence, file_name, write_evidence
 from consent.log.tlog_policy import read_policy
 from consent.place import read_text, replace_file
 from consent.succession import Succession, suffix_of
 from consent.terminal import REFUSED, JsonOut, own_locale, spoken, write_json
-from consent.watch import Fetch, Look, Standing, Watch, log_of
-from vault.encoding import Json, compact_json
-from vault.errors import BadPlace, Locale, Unreachable
+from consent.watch import Look, Standing, Watch, log_of
+from vault.encoding import Json
+from vault.errors import BadPlace, Locale
 
-__all__ = ["evidence", "watch"]
-
-TIMEOUT = 10.0
-LONGEST_ANSWER = 30.0
-MOST_UNSENT = 1000
 WORDS: dict[Kind, dict[Locale, str]] = {
     "forked": {"en": "two histories", "zh-CN": "出现两种历史"},
     "shrunk": {"en": "went back", "zh-CN": "内容减少"},
@@ -50,104 +41,6 @@ WORDS: dict[Kind, dict[Locale, str]] = {
 TURNED: dict[Locale, str] = {"en": "another log goes on", "zh-CN": "由下一个日志接续"}
 
 
-class Web:
-    """Bodies from servers that may be hostile: limited in size and time, redirects not followed."""
-
-    def __init__(
-        self, http: httpx2.Client | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Speak over `http`; `clock` gives seconds and limits how long an answer may take."""
-        self._http = http or httpx2.Client(timeout=TIMEOUT, trust_env=False)
-        self._clock = clock
-
-    def fetch(self, url: str, limit: int) -> bytes:
-        """Return the body at a URL, of at most `limit` bytes; raises Unreachable."""
-        until = self._clock() + LONGEST_ANSWER
-        found = bytearray()
-        # A body that is packed could unpack to any size.
-        headers = {"Accept-Encoding": "identity"}
-        try:
-            with self._http.stream("GET", url, headers=headers, follow_redirects=False) as reply:
-                if reply.status_code != 200 or "content-encoding" in reply.headers:
-                    raise Unreachable(f"{url} answers {reply.status_code}, or packed")
-                for part in reply.iter_raw():
-                    found += part
-                    if len(found) > limit or self._clock() > until:
-                        raise Unreachable(f"{url} sends more than {limit} bytes, or too slowly")
-        except (httpx2.HTTPError, httpx2.InvalidURL) as lost:
-            raise Unreachable(f"GET {url}: {type(lost).__name__}") from lost
-        return bytes(found)
-
-    def post(self, url: str, body: dict[str, Json]) -> None:
-        """Send JSON; raises Unreachable unless the answer is 2xx."""
-        headers = {"Content-Type": "application/json"}
-        try:
-            with self._http.stream(
-                "POST", url, content=compact_json(body), headers=headers, follow_redirects=False
-            ) as reply:
-                if not 200 <= reply.status_code < 300:
-                    raise Unreachable(f"the webhook answers {reply.status_code}")
-        except (httpx2.HTTPError, httpx2.InvalidURL) as lost:
-            raise Unreachable(f"the webhook: {type(lost).__name__}") from lost
-
-
-@dataclass
-class Alerts:
-    """Where alarms go: evidence folder, alert file, webhook; what a webhook did not take waits."""
-
-    folder: Path | None = None
-    file: Path | None = None
-    webhook: str = ""
-    web: Web = field(default_factory=Web)
-    unsent: deque[dict[str, Json]] = field(default_factory=lambda: deque(maxlen=MOST_UNSENT))
-
-    def tell(self, begun: list[Alarm], ended: list[Alarm], at: int) -> None:
-        """Write and send what began, and what ended at unix seconds `at`; raises BadPlace."""
-        told = [{**alarm.plain(self.keep(alarm.evidence)), "ended": False} for alarm in begun]
-        told += [{**alarm.plain(), "at": at, "ended": True} for alarm in ended]
-        for each in told:
-            if self.file:
-                append_line(self.file, each)
-            if self.webhook:
-                self.unsent.append(each)
-        self.send()
-
-    def keep(self, found: Evidence | None) -> str | None:
-        """Write the evidence, once for each pair of checkpoints; return the file's path."""
-        if found is None or self.folder is None:
-            return None
-        path = self.folder / file_name(found)
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as bad:
-            raise BadPlace(f"cannot make the folder {self.folder}: {bad.strerror}") from bad
-        if not path.exists():
-            replace_file(path, write_evidence(found))
-        return str(path)
-
-    def send(self) -> None:
-        """Send what waits, in order; a webhook that fails is told, and tried at the next look."""
-        while self.unsent:
-            try:
-                self.web.post(self.webhook, self.unsent[0])
-            except Unreachable as lost:
-                typer.echo(f"{len(self.unsent)} alarms wait: {lost}", err=True)
-                return
-            self.unsent.popleft()
-
-
-def append_line(path: Path, members: dict[str, Json]) -> None:
-    """Add a line of JSON to a file of mode 0600, durably; raises BadPlace."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(compact_json(members) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as bad:
-        raise BadPlace(f"cannot write the file {path}: {bad.strerror}") from bad
-
-
 @dataclass
 class Lookout:
     """A standing watch: looks, remembers, tells."""
@@ -157,17 +50,26 @@ class Lookout:
     alerts: Alerts
     standing: Standing = field(default_factory=Standing)
     succession: Succession = field(init=False)
+    memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with the log that is pinned."""
+        """Begin with the log that is pinned, and with the alarms that stood; raises BadPlace."""
         self.succession = Succession(self.watch)
+        self.memory = Memory(self.state.with_name(self.state.name + ".alarms"))
+        self.memory.load(self.standing, self.alerts)
 
     def look(self, at: int) -> tuple[Look, list[Alarm]]:
         """Return one look at unix seconds `at`, and the alarms that ended; raises BadPlace."""
         before = read_text(self.state)
+        self.alerts.web.renew()
         look = self.succession.look(at, before)
         begun, ended = self.standing.take(look)
         self.alerts.tell([*begun, *look.turned], ended, at)
+        for alarm in look.alarms:
+            self.alerts.keep(alarm)
+        self.memory.save(self.standing, self.alerts)
+        self.alerts.send()
+        self.memory.save(self.standing, self.alerts)
         if look.kept is not None and look.kept != before:
             replace_file(self.state, look.kept.encode("utf-8"))
         return look, ended
@@ -185,7 +87,8 @@ def watch(
     every: Annotated[int, typer.Option(min=1, help="Seconds between two looks.")] = 60,
     once: Annotated[bool, typer.Option("--once", help="Look once; exit code 1 on alarm.")] = False,
     evidence_folder: Annotated[
-        Path | None, typer.Option("--evidence", file_okay=False, help="Where evidence is written.")
+        Path | None,
+        typer.Option("--evidence", file_okay=False, help="Else: `evidence` beside the state."),
     ] = None,
     alert: Annotated[
         Path | None, typer.Option(dir_okay=False, help="File that gets a line for each alarm.")
@@ -201,20 +104,21 @@ def watch(
 ) -> None:
     """Look at a log and at what its witnesses hold; tell when they do not go together.
 
-    Without --once it runs until it is stopped. Keep the evidence files: they prove a fork. A log
-    that turned is followed into the next one.
+    Without --once it runs until it is stopped, and tells alarms by --alert and --webhook, not by
+    its exit code. Keep the evidence files: they prove a fork. A log that turned is followed.
 
     Example: carbonvault audit watch https://vault.example --policy log.policy --state seen.note
     """
     found, web, base = read_policy(_bytes_of(policy)), Web(), url.rstrip("/")
     mirrors = tuple(each.rstrip("/") for each in mirror or ())
     log = log_of(found, base)
-    fetch: Fetch = web.fetch
     suffix = suffix_of(log.name, base)
+    prefix = f"{base}/log{suffix}"
+    folder = evidence_folder or state.with_name("evidence")
     lookout = Lookout(
-        Watch(found, log, f"{base}/log{suffix}", fetch, stale, mirrors, suffix),
+        Watch(found, log, prefix, web.fetch, stale, mirrors, suffix, side_by_side),
         state,
-        Alerts(evidence_folder, alert, webhook, web),
+        Alerts(folder, alert, webhook, web),
     )
     if not once:
         keep_watch(lookout, every, json_out)
@@ -244,23 +148,27 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _tell(lookout: Lookout, look: Look, ended: list[Alarm], json_out: bool) -> None:
+    keep, locale = lookout.alerts.keep, own_locale()
     if json_out:
-        alarms: list[Json] = [
-            alarm.plain(lookout.alerts.keep(alarm.evidence)) for alarm in look.alarms
-        ]
+        alarms: list[Json] = [alarm.plain(keep(alarm)) for alarm in look.alarms]
         over: list[Json] = [alarm.plain() for alarm in ended]
         turned: dict[str, Json] = {"turned": [one.plain() for one in look.turned]}
         told: dict[str, Json] = {"at": look.at, "size": look.size, "alarms": alarms, "ended": over}
         write_json(told | turned if look.turned else told)
         return
-    typer.echo(line_of(look, own_locale()))
+    typer.echo(line_of(look, locale, keep))
     for alarm in ended:
-        over_word = {"en": "over", "zh-CN": "已结束"}[own_locale()]
-        typer.echo(f"  {over_word}: {_words(alarm, own_locale())}")
+        over_word = {"en": "over", "zh-CN": "已结束"}[locale]
+        typer.echo(f"  {over_word}: {_words(alarm, locale)}")
 
 
-def line_of(look: Look, locale: Locale) -> str:
-    """Return what a person reads of one look: a line, and one more for each alarm."""
+def line_of(
+    look: Look, locale: Locale, keep: Callable[[Alarm], str | None] = lambda _: None
+) -> str:
+    """Return what a person reads of one look: a line, and one more for each alarm.
+
+    `keep` gives the file of an alarm's evidence.
+    """
     when = datetime.fromtimestamp(look.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     size = "-" if look.size is None else f"{look.size:,}"
     count = len(look.alarms)
@@ -268,11 +176,12 @@ def line_of(look: Look, locale: Locale) -> str:
         "en": f"{when}  {size} entries, alarms: {count or 'none'}",
         "zh-CN": f"{when}  {size} 条记录，警报：{count or '无'}",
     }[locale]
-    lines = [f"  {_words(alarm, locale)}" for alarm in (*look.alarms, *look.turned)]
+    lines = [f"  {_words(each, locale, keep(each))}" for each in (*look.alarms, *look.turned)]
     return "\n".join([head, *lines])
 
 
-def _words(alarm: Alarm, locale: Locale) -> str:
+def _words(alarm: Alarm, locale: Locale, file: str | None = None) -> str:
     who = {"en": "the log", "zh-CN": "日志"}[locale] if alarm.who == LOG else alarm.who
     word = TURNED if alarm.kind == "turned" else WORDS[alarm.kind]
-    return f"{alarm.kind} ({word[locale]}), {who}: {alarm.detail}"
+    where = {"en": f"; evidence: {file}", "zh-CN": f"；证据：{file}"}[locale] if file else ""
+    return f"{alarm.kind} ({word[locale]}), {who}: {alarm.detail}{where}"
