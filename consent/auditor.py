@@ -29,7 +29,7 @@ from consent.lineage import next_log
 from consent.log.checkpoint import Checkpoint
 from consent.log.note import VerifierKey, read_utf8, read_vkey
 from consent.log.proof import Logged
-from consent.log.tiles import WIDTH
+from consent.log.tiles import WIDTH, Tile
 from consent.messages import AuditReport
 from consent.policy import Policy, check_logged
 from consent.readings import Page, Served, read_served
@@ -121,7 +121,7 @@ class Auditor:
             texts: dict[int, Served] = {}
             logs = list(self._follow(texts))
             last = logs[-1]
-            if len(texts.keys() & set(range(last.end))) == last.end:
+            if sum(index < last.end for index in texts) == last.end:
                 break
             if fetch_checkpoint(self._wire, last.path) == last.signed:
                 break
@@ -155,7 +155,7 @@ class Auditor:
     def _leaves(self, path: str, size: int) -> list[bytes]:
         leaves: list[bytes] = []
         for tile in bundles_of(size):
-            leaves += read_leaves(tile, self._wire.raw(f"{path}/{tile}"))
+            leaves += read_leaves(tile, fetch_bundle(self._wire, path, tile))
         return leaves
 
     def _texts(self, end: int, first: int = 0) -> dict[int, Served]:
@@ -197,6 +197,14 @@ def fetch_checkpoint(wire: Wire, path: str = "/log") -> str:
         return read_utf8(wire.raw(f"{path}/checkpoint"))
     except BadShape as bad:
         raise BadProof(f"the log's checkpoint cannot be read: {bad}") from bad
+
+
+def fetch_bundle(wire: Wire, path: str, tile: Tile) -> bytes:
+    """Return an entry bundle of a log; raises BadProof when the log does not serve it."""
+    try:
+        return wire.raw(f"{path}/{tile}")
+    except NotFound as bad:
+        raise BadProof(f"the checkpoint covers {tile}, and the log does not serve it") from bad
 
 
 def fetch_texts(wire: Wire, first: int) -> list[Served]:

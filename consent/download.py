@@ -9,7 +9,7 @@
     4. texts that the last audit missed, once more
 
 A log that forked, shrank, was rolled back or grew after it ended leaves the mirror as it is: that
-is the evidence. The checkpoint that does not go with it is kept beside it.
+is the evidence. The checkpoint that does not go with it is kept beside it, and an evidence file.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
-from consent.auditor import DOWNLOADS, fetch_checkpoint, fetch_texts
+from consent.auditor import DOWNLOADS, fetch_bundle, fetch_checkpoint, fetch_texts
+from consent.evidence import Evidence, file_name, make_challenge, make_fork, settle, write_evidence
 from consent.judging import Progress, Tree, open_log, silent
 from consent.lineage import NextLog
 from consent.log.merkle import leaf_hash
 from consent.log.tiles import WIDTH, Tile
 from consent.messages import Erased
-from consent.mirror import Gone, Mirror
+from consent.mirror import CONFLICTING, Gone, Mirror
 from consent.readings import Served, says_erased
-from consent.volume import Volume, bundles_of, read_leaves
+from consent.volume import Volume, bundles_of, last_bundle, numbers_of, read_leaves, tiles_of
 from vault.encoding import read_envelope
-from vault.errors import BadInput, BadProof, NotFound
+from vault.errors import BadInput, BadProof, NotFound, Unreachable
 from vault.wire import Wire
 
 
@@ -49,6 +50,8 @@ def update(mirror: Mirror, wire: Wire, progress: Progress = silent) -> None:
         fetched = list(_fetch_logs(mirror, wire, progress))
         if fetched[-1].rule:
             mirror.write_conflict(fetched[-1].rule, fetched[-1].volume, fetched[-1].signed)
+            if found := fetched[-1].evidence():
+                mirror.write(f"{CONFLICTING}/{file_name(found)}", write_evidence(found))
             return
         _Doubts(mirror, wire, fetched).ask_again()
         for each in reversed(fetched):  # a log whose turn is here is followed by what it names
@@ -120,6 +123,26 @@ class _Update:
         """Whether the log still shows the checkpoint that was taken."""
         return fetch_checkpoint(self._wire, self.volume.place.path) == self.signed
 
+    def evidence(self) -> Evidence | None:
+        """Return what the checkpoints of mirror and log prove together, or leave open.
+
+        Nothing when one history holds both: a log that only went back, or grew after its end.
+        """
+        held, log = self.volume.signed or "", self.volume.place.key
+        older = self.size < self.old
+        notes = (self.signed, held) if older else (held, self.signed)
+        read = tiles_of(max(self.size, self.old), self._held_bundle if older else self._fetch)
+        try:
+            if self.size == self.old:
+                return make_fork(log, *notes)
+            asked = make_challenge(log, *notes)
+        except BadProof:
+            return None
+        try:
+            return settle(asked, read)
+        except (BadProof, Unreachable):
+            return asked
+
     # Bundles
 
     def _bundles(self, first: str) -> str | None:
@@ -131,8 +154,9 @@ class _Update:
         if self._follows(self._bundle):
             return None
         # The old ones are the evidence; what was added may be of a log that was killed, or forked.
-        for tile in set(bundles_of(self.size)) - set(bundles_of(self.old)):
-            (self.volume.folder / str(tile)).unlink(missing_ok=True)
+        for tile in bundles_of(self.size, self.old // WIDTH):
+            if tile != last_bundle(self.old):
+                (self.volume.folder / str(tile)).unlink(missing_ok=True)
         if self._follows(self._fetch):
             return None if self._follows(self._bundle) else "forked"
         return "forked" if self._tree.root() == self._root else "root"
@@ -159,8 +183,11 @@ class _Update:
             self._mirror.write(f"{self.volume.place.prefix}{tile}", raw)
         return raw
 
+    def _held_bundle(self, tile: Tile) -> bytes:
+        return self.volume.bundle(tile) or b""
+
     def _fetch(self, tile: Tile) -> bytes:
-        return self._wire.raw(f"{self.volume.place.path}/{tile}")
+        return fetch_bundle(self._wire, self.volume.place.path, tile)
 
     # Texts
 
@@ -189,8 +216,8 @@ class _Update:
     def _first(self) -> int:
         """Return the index after the last text here, which may be past the old checkpoint."""
         old = self.volume.place.base + self.old
-        for tile in reversed(bundles_of(self.size, self.old // WIDTH)):
-            texts = self.volume.texts(tile.n)
+        for n in reversed(numbers_of(self.size, self.old // WIDTH)):
+            texts = self.volume.texts(n)
             if texts:
                 return max(old, max(texts) + 1)
         return old
@@ -198,8 +225,8 @@ class _Update:
     def covered(self) -> set[int]:
         """Return what the new `cv1-erased` entries cover, by their own word."""
         covered: set[int] = set()
-        for tile in bundles_of(self.size, self.old // WIDTH):
-            for served in self.volume.texts(tile.n).values():
+        for n in numbers_of(self.size, self.old // WIDTH):
+            for served in self.volume.texts(n).values():
                 if says_erased(served.text):
                     covered |= _indexes(served.text)
         return covered

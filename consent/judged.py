@@ -2,6 +2,7 @@
 
     Copy(signed, pages, later=(Later(vkey, signed),))    a log, and the one that it turned into
     Memory(last, kept)                                   the audits before
+    Gone(account, held=False)                            what stays of a text that was erased
     report.findings                                      [Finding(index=17, rule="release", …)]
 
 Every index and size here is counted over all logs, in their order.
@@ -18,9 +19,62 @@ from consent.log.cosignature import Cosigned
 from consent.log.note import VerifierKey
 from consent.readings import PageSource
 from consent.replay import Finding
-from vault.encoding import Json
+from vault.encoding import Json, JsonIn, compact_json
+from vault.errors import BadPlace
+from vault.wire import text_of
 
 BROKEN = frozenset({"shrunk", "forked", "root"})
+OF_TREES = BROKEN | {"witness", "log"}
+"""Rules about a tree, or how it goes on: their index is no entry's, or they need no text."""
+
+
+def plain_finding(finding: Finding) -> dict[str, Json]:
+    """Return a finding as JSON members."""
+    return {"index": finding.index, "rule": finding.rule, "reason": finding.reason}
+
+
+def read_finding(found: Mapping[str, Json]) -> Finding:
+    """Return a finding from its members; raises BadPlace, BadShape."""
+    return Finding(number_in(found, "index"), text_of(found, "rule"), text_of(found, "reason"))
+
+
+def number_in(found: Mapping[str, Json], name: str) -> int:
+    """Return a member that counts something; raises BadPlace."""
+    number = found.get(name)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise BadPlace(f"wanted a number {name}")
+    return number
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What is kept of a text that is no longer served: its account, once that is known."""
+
+    account: str | None
+    held: bool
+    served: bool = False
+    since: int = 0
+
+    def withheld_at(self, size: int) -> bool:
+        """Whether the text is here, and not served any more when the log was of this size."""
+        return self.held and not self.served and self.since <= size
+
+    def line(self, index: int) -> bytes:
+        """Return the line of gone.jsonl for the text of this index."""
+        members: dict[str, JsonIn] = {"index": index}
+        if self.account is not None:
+            members["account"] = self.account
+        if self.held:
+            members |= {"held": True, "served": self.served, "since": self.since}
+        return compact_json(members) + b"\n"
+
+
+def read_gone(found: Mapping[str, Json]) -> tuple[int, Gone]:
+    """Return a line of gone.jsonl: the index, and what is kept; raises BadPlace, BadShape."""
+    account = text_of(found, "account") if "account" in found else None
+    held, served = (found.get(name) is True for name in ("held", "served"))
+    since = number_in(found, "since") if held else 0
+    return number_in(found, "index"), Gone(account, held, served, since)
 
 
 class Kept(NamedTuple):
@@ -49,7 +103,8 @@ class Copy:
 
     `seen` is index → account of texts that earlier audits saw and that are gone. `withheld` are
     entries whose text is here from an earlier audit, and is no longer served. `later` are the logs
-    that it turned into; the pages of all stand one after another.
+    that it turned into; the pages of all stand one after another. `found` is what earlier audits
+    found before an erasure took texts: it stays true, whether it can still be seen or not.
     """
 
     signed: str
@@ -57,6 +112,7 @@ class Copy:
     seen: Mapping[int, str] = field(default_factory=dict)
     withheld: Collection[int] = frozenset()
     later: Sequence[Later] = ()
+    found: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True)
@@ -116,9 +172,7 @@ class Report:
             "size": self.size,
             "root": self.root.hex(),
             "counts": {**self.counts},
-            "findings": [
-                {"index": f.index, "rule": f.rule, "reason": f.reason} for f in self.findings
-            ],
+            "findings": [*map(plain_finding, self.findings)],
             "unseen": [*self.unseen],
             "self_audited": self.self_audited,
             "cosigners": [{"name": c.witness.name, "time": c.time} for c in self.cosigned],

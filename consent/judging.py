@@ -9,9 +9,9 @@ No request is made, and no more than a few pages of the logs are held at a time.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from consent.judged import Copy, JudgedLog, Kept, Later, Memory, Report
+from consent.judged import OF_TREES, Copy, JudgedLog, Kept, Later, Memory, Report
 from consent.lineage import Lineage, Tree, check_extends, open_log
 from consent.log.checkpoint import Checkpoint
 from consent.log.cosignature import Cosigned
@@ -140,6 +140,9 @@ class Judging:
             if self._when is not None:
                 at, index = self._latest
                 self._findings += check_times([Kept(self.size, self._when)], -index, at)
+        here = {(found.index, found.rule) for found in self._findings + self.replay.findings}
+        again = [f for f in self._copy.found if (f.index, f.rule) not in here]
+        self._findings += again  # an erasure took their text, or what they stood on
 
     def _check_witnesses(self, end: int, log: VerifierKey, signed: str, entry: LogEntry) -> None:
         try:
@@ -152,16 +155,28 @@ class Judging:
         else:
             self._when = complete_at(wanted, opened.cosigned)
 
+    def lasting(self, leaving: Collection[int]) -> list[Finding]:
+        """Return the findings that must outlast these texts, which an erasure takes.
+
+        Those at the texts themselves. And those at others, which perhaps broke a rule by what these
+        say, unless a text was missing: then a finding may only show that.
+        """
+        found = [f for f in self.report().findings if f.rule not in OF_TREES]
+        sure = not self.unfit and self.replay.whole
+        passing = {"leaf", "erased"}  # judged anew each time, by what is served then
+        return [f for f in found if f.index in leaving or (sure and f.rule not in passing)]
+
     def report(self, owners: bool = False) -> Report:
         """Return the report; with the owner of every entry, when the next audit has no mirror."""
         replay, running = self.replay, self.lineage.running
+        known = {found.index for found in (*self._copy.found, *replay.findings)}
         return Report(
             size=self.size,
             root=running.head.root,
             signed=running.signed,
             counts=replay.counts,
             findings=sorted(self._findings + replay.findings),
-            unseen=replay.unseen,
+            unseen=[index for index in replay.unseen if index not in known],
             owners=dict(replay.owners) if owners else {},
             self_audited=replay.self_audited,
             cosigned=self._cosigned,

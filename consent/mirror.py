@@ -8,8 +8,12 @@ r"""A mirror: a vault's logs and the texts its auditor was served, in a folder (
                                "held":true: it is here until the next judgement
                                "served":true: an erasure covers it, and the vault serves it
                                "since":40: seen when the log was as large as that
-    state.json                 {"audits":[{"size":…,"root":…,"when":…,"checkpoint":…}],"ask":[7]}
+    state.json                 {"audits":[{"size":…,"root":…,"when":…,"checkpoint":…}],"ask":[7],
+                               "found":[{"index":7,"rule":"release","reason":"…"}]}
     conflicting/forked-12-…    a checkpoint that this log and that tree cannot both be of
+    conflicting/fork-5d41….json    the same as evidence that anybody can check (consent/evidence.py)
+
+`found` is what outlasts an erasure: a finding stays when its text goes.
 
 Indexes and sizes are counted over all logs; an audit's root and checkpoint are of the log that ran.
 Folders have mode 0700 and files 0600: texts say who consented to what. Each file is replaced at
@@ -22,9 +26,9 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from consent.judged import Gone, number_in, plain_finding, read_finding, read_gone
 from consent.judging import Copy, Judging, Kept, Later, Memory, open_log
 from consent.lineage import NextLog
 from consent.log.checkpoint import Checkpoint, read_checkpoint
@@ -34,7 +38,15 @@ from consent.place import read_text, replace_file
 from consent.policy import Policy
 from consent.readings import Served
 from consent.replay import Finding
-from consent.volume import MirrorPage, Volume, bundles_of, number_of, open_volumes, read_lines
+from consent.volume import (
+    MirrorPage,
+    Volume,
+    bundles_of,
+    last_bundle,
+    number_of,
+    open_volumes,
+    read_lines,
+)
 from vault.encoding import Json, JsonIn, compact_json, strict_object
 from vault.errors import BadInput, BadPlace, BadProof
 from vault.messages import parse_hex
@@ -42,21 +54,8 @@ from vault.wire import objects_of, text_of
 
 __all__ = ["Gone", "Mirror", "MirrorPage", "number_of"]
 
+CONFLICTING = "conflicting"
 _CONFLICT = re.compile(r"(forked|shrunk|root|log)-([0-9]{1,16})-[0-9a-f]{8}")
-
-
-@dataclass(frozen=True)
-class Gone:
-    """What is kept of a text that is no longer served: its account, once that is known."""
-
-    account: str | None
-    held: bool
-    served: bool = False
-    since: int = 0
-
-    def withheld_at(self, size: int) -> bool:
-        """Whether the text is here, and not served any more when the log was of this size."""
-        return self.held and not self.served and self.since <= size
 
 
 class Mirror:
@@ -72,7 +71,7 @@ class Mirror:
         try:
             self.volumes = open_volumes(folder, read_vkey(policy.log))
             self.gone = self._read_gone()
-            self.kept, self.ask = self._read_state()
+            self.kept, self.ask, self.found = self._read_state()
         except (BadInput, BadProof) as bad:
             raise BadPlace(f"{folder} is no mirror of this log: {bad}") from bad
 
@@ -107,19 +106,19 @@ class Mirror:
         """Say that a volume belongs to this checkpoint, and let go of narrower last bundles."""
         self.write(f"{volume.place.prefix}checkpoint", signed.encode("utf-8"))
         volume.signed, volume.head = signed, open_log(signed, volume.place.key)
-        last = {volume.folder / str(tile) for tile in bundles_of(volume.size)[-1:]}
-        for path in {*(volume.folder / "tile").glob("**/*.p/*")} - last:
+        last = volume.folder / str(last_bundle(volume.size))
+        for path in {*(volume.folder / "tile").glob("**/*.p/*")} - {last}:
             path.unlink()
 
     def write_gone(self, gone: Mapping[int, Gone]) -> None:
         """Write what is kept of texts that are no longer served."""
-        self.write("gone.jsonl", b"".join(_gone_line(index, gone[index]) for index in sorted(gone)))
+        self.write("gone.jsonl", b"".join(gone[index].line(index) for index in sorted(gone)))
         self.gone = dict(gone)
 
     def write_conflict(self, rule: str, volume: Volume, signed: str) -> None:
         """Keep a checkpoint that does not go with what is here, beside it."""
         head = open_log(signed, volume.place.key)
-        name = f"conflicting/{rule}-{volume.place.base + head.size}-{head.root.hex()[:8]}"
+        name = f"{CONFLICTING}/{rule}-{volume.place.base + head.size}-{head.root.hex()[:8]}"
         self.write(name, signed.encode("utf-8"))
 
     def go_on(self, volume: Volume, size: int, log: NextLog) -> Volume:
@@ -171,7 +170,7 @@ class Mirror:
             for tile in bundles_of(volume.size)
         )
         logs = tuple(Later(str(each.place.key), each.signed or "") for each in later)
-        return Copy(first.signed, pages, seen, frozenset(withheld), logs)
+        return Copy(first.signed, pages, seen, frozenset(withheld), logs, self.found)
 
     def memory(self) -> Memory:
         """Return what earlier audits left here."""
@@ -183,7 +182,7 @@ class Mirror:
 
     def conflicts(self) -> list[Finding]:
         """Return a finding for each checkpoint that does not go with what is here."""
-        places = sorted((self.folder / "conflicting").glob("*"))
+        places = sorted((self.folder / CONFLICTING).glob("*"))
         named = [found for place in places if (found := _CONFLICT.fullmatch(place.name))]
         reason = "a checkpoint kept beside the mirror is not of the tree that is here"
         return [Finding(int(found[2]), found[1], f"{reason}: {found[0]}") for found in named]
@@ -191,9 +190,9 @@ class Mirror:
     def settle(self, judging: Judging, now: int) -> None:
         """Keep what the next audit needs, and let go of texts that an erasure took.
 
-        1. of each text that an erasure covers, the owner is written down. 2. those that are no
-        longer served leave their files. 3. that is written down too. 4. the audit is kept, unless
-        the log is not the one of earlier audits.
+        1. of each text that an erasure covers, the owner is written down, and what was found while
+        it was here. 2. those that are no longer served leave their files. 3. that is written down
+        too. 4. the audit is kept, unless the log is not the one of earlier audits.
 
         Args:
             judging: the judgement of `copy()`.
@@ -203,13 +202,17 @@ class Mirror:
         size = judging.size
         leaving = {i for i, g in self.gone.items() if g.withheld_at(size)} & replay.covered
         known = {i: replay.owners.get(i) for i in leaving | replay.covered_and_served}
-        # Of an entry that broke a rule no owner is known: it is as if it was never seen.
+        # Of an entry that broke a rule no owner is known: its finding stays.
         named = {
             i: Gone(a, True, i not in leaving, size) for i, a in known.items() if a is not None
         }
         fresh = self.gone | named
         if fresh != self.gone:
             self.write_gone(fresh)  # 1
+        lasting = judging.lasting(leaving) if leaving else []
+        if not {*self.found}.issuperset(lasting):
+            self.found = sorted({*self.found, *lasting})
+            self._write_state()  # 1
         for volume, n, own in self.files_of(leaving):
             texts = volume.texts(n)
             self.write_texts(volume, n, {i: texts[i] for i in texts.keys() - own})  # 2
@@ -230,22 +233,25 @@ class Mirror:
             {"size": k.size, "root": k.root.hex(), "when": k.when, "checkpoint": k.checkpoint}
             for k in self.kept
         ]
-        self.write("state.json", compact_json({"audits": audits, "ask": self.ask}))
+        found: list[JsonIn] = [*map(plain_finding, self.found)]
+        state: dict[str, JsonIn] = {"audits": audits, "ask": self.ask, "found": found}
+        self.write("state.json", compact_json(state))
 
-    def _read_state(self) -> tuple[list[Kept], list[int]]:
+    def _read_state(self) -> tuple[list[Kept], list[int], list[Finding]]:
         text = read_text(self.folder / "state.json")
         if text is None:
-            return [], []
+            return [], [], []
         found = strict_object(text.encode("utf-8"))
         ask = found.get("ask")
         if not isinstance(ask, list):
             raise BadPlace("state.json has no list ask")
         kept = sorted(self._kept(one) for one in objects_of(found, "audits"))
-        return kept, [_number({"ask": one}, "ask") for one in ask]
+        lasting = objects_of(found, "found") if "found" in found else []
+        return kept, [number_in({"ask": one}, "ask") for one in ask], [*map(read_finding, lasting)]
 
     def _kept(self, found: Mapping[str, Json]) -> Kept:
         signed = text_of(found, "checkpoint")
-        size, root = _number(found, "size"), parse_hex(found.get("root"), 32)
+        size, root = number_in(found, "size"), parse_hex(found.get("root"), 32)
         origin = read_checkpoint(read_note(signed).text).origin
         volume = next((each for each in self.volumes if each.place.key.name == origin), None)
         if volume is None:
@@ -253,10 +259,10 @@ class Mirror:
         head = open_log(signed, volume.place.key)
         if (size, root) != (volume.place.base + head.size, head.root):
             raise BadPlace("state.json has an audit that is not of its checkpoint")
-        return Kept(size, _number(found, "when"), root, signed)
+        return Kept(size, number_in(found, "when"), root, signed)
 
     def _read_gone(self) -> dict[int, Gone]:
-        return dict(map(_read_gone, read_lines(read_text(self.folder / "gone.jsonl") or "")))
+        return dict(map(read_gone, read_lines(read_text(self.folder / "gone.jsonl") or "")))
 
 
 def _within(indexes: list[int], volume: Volume, tile: Tile) -> frozenset[int]:
@@ -274,26 +280,3 @@ def _text_line(served: Served) -> bytes:
         "text": served.text,
     }
     return compact_json(members) + b"\n"
-
-
-def _gone_line(index: int, gone: Gone) -> bytes:
-    members: dict[str, JsonIn] = {"index": index}
-    if gone.account is not None:
-        members["account"] = gone.account
-    if gone.held:
-        members |= {"held": True, "served": gone.served, "since": gone.since}
-    return compact_json(members) + b"\n"
-
-
-def _read_gone(found: Mapping[str, Json]) -> tuple[int, Gone]:
-    account = text_of(found, "account") if "account" in found else None
-    held, served = (found.get(name) is True for name in ("held", "served"))
-    since = _number(found, "since") if held else 0
-    return _number(found, "index"), Gone(account, held, served, since)
-
-
-def _number(found: Mapping[str, Json], name: str) -> int:
-    number = found.get(name)
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise BadPlace(f"wanted a number {name}")
-    return number

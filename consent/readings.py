@@ -255,7 +255,7 @@ def _introduced(text: str) -> list[bytes]:
         else:
             named = [found["pk"]]
         return [unb64u(public, 32) for public in named]
-    except (BadShape, ValueError, TypeError, LookupError):
+    except (BadShape, ValueError, TypeError, LookupError, RecursionError):
         return []  # damaged: the replay says how
 
 

@@ -251,6 +251,11 @@ class Replay(LinkReplay):
         return sorted((self._missing - self._covered) | self.covered_and_served)
 
     @property
+    def whole(self) -> bool:
+        """Whether every text was there but for those that an erasure covers."""
+        return self._missing <= self._covered
+
+    @property
     def covered_and_served(self) -> set[int]:
         """The indexes whose texts are served although an erasure covers them."""
         return self._covered & self._served

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from consent.lineage import NextLog, next_log, open_log
+from consent.log.merkle import leaf_hash, root
 from consent.log.note import VerifierKey
-from consent.log.tiles import ENTRIES, WIDTH, Tile, read_bundle
+from consent.log.tiles import ENTRIES, WIDTH, ReadTile, Tile, read_bundle, read_hashes, width_at
 from consent.readings import Page, Served, read_served
 from vault.encoding import Json
 from vault.errors import BadInput, BadPlace, BadProof, BadShape
@@ -29,10 +30,45 @@ FURTHER = "logs"
 _LINE_TEXT = re.compile(r'"text":"([A-Za-z0-9_.-]+)"')
 
 
-def bundles_of(size: int, first: int = 0) -> list[Tile]:
-    """Return the entry bundles of a tree of this size, from number `first` on."""
-    numbers = range(first, -(-size // WIDTH))
-    return [Tile(ENTRIES, n, min(WIDTH, size - n * WIDTH)) for n in numbers]
+def numbers_of(size: int, first: int = 0) -> range:
+    """Return the numbers of the entry bundles of a tree of this size, from `first` on."""
+    return range(first, -(-size // WIDTH))
+
+
+def bundles_of(size: int, first: int = 0) -> Iterator[Tile]:
+    """Yield the entry bundles of a tree of this size, from number `first` on.
+
+    A log may sign any size: never hold them all.
+    """
+    return (Tile(ENTRIES, n, min(WIDTH, size - n * WIDTH)) for n in numbers_of(size, first))
+
+
+def last_bundle(size: int) -> Tile | None:
+    """Return the last entry bundle of a tree of this size; None for an empty tree."""
+    return next(bundles_of(size, max(0, size - 1) // WIDTH), None)
+
+
+def tiles_of(size: int, bundle: Callable[[Tile], bytes]) -> ReadTile:
+    """Return the reader of a tree's tiles of hashes, made from its bundles.
+
+    Args:
+        size: the tree's, in entries.
+        bundle: gives the bytes of an entry bundle; asked for only what a tile needs.
+    """
+    kept: dict[tuple[int, int], bytes] = {}
+
+    def read(level: int, n: int) -> bytes:
+        width = width_at(size, level, n)
+        if level == 0:
+            tile = Tile(ENTRIES, n, width)
+            leaves = read_leaves(tile, bundle(tile)) if width else []
+            return b"".join(map(leaf_hash, leaves))
+        if (level, n) not in kept:
+            below = (read(level - 1, n * WIDTH + i) for i in range(width))
+            kept[level, n] = b"".join(root(read_hashes(raw)) for raw in below)
+        return kept[level, n]
+
+    return read
 
 
 def read_leaves(tile: Tile, raw: bytes) -> list[bytes]:
@@ -147,10 +183,10 @@ class Volume:
         Raises:
             BadPlace, BadProof: they cannot be read.
         """
-        last = bundles_of(size)[-1:]
-        if not last or self.bundle(last[0]) is None:
+        last = last_bundle(size)
+        if last is None or self.bundle(last) is None:
             return None
-        page = self.page(last[0]).read()
+        page = self.page(last).read()
         served = page.texts.get(self.place.base + size - 1)
         try:
             if served:
@@ -225,7 +261,7 @@ def read_lines(text: str) -> Iterator[dict[str, Json]]:
         if line:
             try:
                 found = json.loads(line)
-            except ValueError as bad:
+            except (ValueError, RecursionError) as bad:
                 raise BadPlace("a line is no JSON") from bad
             if not isinstance(found, dict):
                 raise BadPlace("a line is no JSON object")

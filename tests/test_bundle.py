@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
+import tracemalloc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from consent.bundle import Pins, pack
+from consent import bundle as bundles
+from consent.bundle import COPY, Content, Pins, files_of, pack
 from consent.cli import app
 from consent.demo.cast import CITY
 from consent.log.note import read_vkey
@@ -21,6 +26,7 @@ from consent.mirror import Mirror
 from tests.test_mirror import audit, judged, opened
 from tests.world import EAST, JAN, WEST, Person, World
 from vault.encoding import b64u, read_envelope, unb64u
+from vault.errors import BadPlace
 
 PINS = Pins("vault.example/log+00000000+AQ", "key", 1)
 
@@ -143,10 +149,109 @@ def test_a_key_that_nothing_concerns_makes_no_bundle(
     assert "concerns that key" in said.output
 
 
-def test_the_same_files_make_the_same_bytes() -> None:
-    files = {"copy/b": b"2", "copy/a": b"1"}
-    assert pack(files, PINS) == pack(dict(reversed(files.items())), PINS)
-    assert pack(files, PINS) != pack({**files, "copy/a": b"3"}, PINS)
-    archive = zipfile.ZipFile(io.BytesIO(pack(files, PINS, kid="k")))
+def packed(folder: Path, files: Mapping[str, Content], kid: str | None = None) -> bytes:
+    size = pack(folder / "b.zip", files, PINS, kid)
+    raw = (folder / "b.zip").read_bytes()
+    assert (len(raw), (folder / "b.zip").stat().st_mode & 0o777) == (size, 0o600)
+    assert not (folder / "b.zip.new").exists()
+    return raw
+
+
+def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
+    files: dict[str, Content] = {"copy/b": b"2", "copy/a": b"1"}
+    assert packed(tmp_path, files) == packed(tmp_path, dict(reversed(files.items())))
+    assert packed(tmp_path, files) != packed(tmp_path, {**files, "copy/a": b"3"})
+    archive = zipfile.ZipFile(io.BytesIO(packed(tmp_path, files, kid="k")))
     assert json.loads(archive.read("pins.json"))["kid"] == "k"
     assert "一把密钥" in archive.read("README.txt").decode("utf-8")
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.binary(max_size=3 << 12), max_size=4))
+def test_files_read_from_a_folder_make_the_bytes_of_those_in_memory(
+    contents: dict[str, bytes],
+) -> None:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundles, "PIECE", 1000)
+        folder = Path(name)
+        for each, raw in contents.items():
+            (folder / each).write_bytes(raw)
+        read = packed(folder, {f"copy/{each}": folder / each for each in contents})
+        held = packed(folder, {f"copy/{each}": raw for each, raw in contents.items()})
+    assert read == held == whole_at_once(contents)
+    check_sums(zipfile.ZipFile(io.BytesIO(read)))
+
+
+def whole_at_once(contents: Mapping[str, bytes]) -> bytes:
+    """The same bundle, written apart from ours with everything in memory."""
+    what, what_zh, check = bundles._WHOLE
+    told = bundles.README.format(what=what, what_zh=what_zh, check=check)
+    pins = json.dumps(PINS.plain(None), indent=1, ensure_ascii=False) + "\n"
+    own = {"README.txt": told.encode(), "pins.json": pins.encode()}
+    whole = {**own, **{f"copy/{name}": raw for name, raw in contents.items()}}
+    lines = [f"{hashlib.sha256(whole[name]).hexdigest()}  {name}\n" for name in sorted(whole)]
+    whole["SHA256SUMS"] = "".join(lines).encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in sorted(whole):
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o600 << 16
+            archive.writestr(entry, whole[name], zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def test_a_large_copy_does_not_have_to_fit_into_memory(tmp_path: Path) -> None:
+    large = tmp_path / "000.jsonl"
+    large.write_bytes(bytes(64 << 20))
+    tracemalloc.start()
+    packed_size = pack(tmp_path / "b.zip", {"copy/texts/000.jsonl": large}, PINS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    assert packed_size < 1 << 20
+
+
+def test_only_the_files_of_a_copy_and_a_report_go_into_a_bundle(
+    world: World, ann: Person, tmp_path: Path
+) -> None:
+    audit(world, tmp_path / "copy")
+    copy, report = tmp_path / "copy", tmp_path / "report"
+    report.mkdir()
+    before = {*files_of(copy, COPY, "copy")}
+    for name in ("old.zip", "state.json.new", "auditor.key", "texts/000.jsonl.new", "entries.db"):
+        (copy / name).write_bytes(b"x")
+    for name in ("report.json", "report.zh-CN.html", "report.jws", "auditor.key", "state.json"):
+        (report / name).write_bytes(b"x")
+    (copy / "elsewhere").symlink_to(tmp_path / "far")
+    names = check_sums(made(world, tmp_path, "--report", str(report)))
+    told = {"README.txt", "pins.json", *(f"report/report.{at}" for at in ("json", "jws"))}
+    assert names == before | told | {"report/report.zh-CN.html"}
+
+
+@pytest.mark.parametrize("name", ["texts", "texts/000.jsonl", "checkpoint", "conflicting"])
+def test_no_link_of_a_copy_is_followed(
+    world: World, ann: Person, tmp_path: Path, name: str
+) -> None:
+    audit(world, tmp_path / "copy")
+    place, away = tmp_path / "copy" / name, tmp_path / "away"
+    if place.exists():
+        place.rename(away)
+    place.symlink_to(away)
+    with pytest.raises(BadPlace, match=f"{name} is a link"):
+        files_of(tmp_path / "copy", COPY, "copy")
+
+
+def test_a_file_that_changes_meanwhile_makes_no_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, out = tmp_path / "state.json", tmp_path / "b.zip"
+    place.write_bytes(b"1")
+    out.write_bytes(b"what was there before")
+    with monkeypatch.context() as patch:
+        patch.setattr(bundles, "_hash", lambda _content: "0" * 64)
+        with pytest.raises(BadPlace, match="changed while it was packed"):
+            pack(out, {"copy/state.json": place}, PINS)
+    with pytest.raises(BadPlace, match="cannot read"):
+        pack(out, {"copy/state.json": tmp_path / "none"}, PINS)
+    assert {each.name for each in tmp_path.iterdir()} == {"state.json", "b.zip"}
+    assert out.read_bytes() == b"what was there before"
+    assert pack(out, {"copy/state.json": place}, PINS) > 0

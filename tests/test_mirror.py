@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,20 +11,27 @@ import pytest
 
 from consent import mirror as mirrors
 from consent import place
+from consent.auditor import Auditor
+from consent.bundle import COPY, files_of
 from consent.demo.cast import VAULT
 from consent.download import update
+from consent.evidence import file_name, judge_evidence, read_evidence
 from consent.judging import Judging, Kept, Report, judge
-from consent.log.tiles import ENTRIES, Tile
+from consent.log.checkpoint import Checkpoint, sign_checkpoint
+from consent.log.note import read_vkey
+from consent.log.tiles import ENTRIES, Tile, grow
+from consent.messages import Erased
 from consent.mirror import Gone, Mirror, MirrorPage
 from consent.readings import Page
+from consent.volume import bundles_of, last_bundle, tiles_of
 from tests.attacks import Logged, Operator, tell
 from tests.test_attack_endings import leave
 from tests.world import APR, EAST, World
 from vault import journal
 from vault.crypto.keys import SigningKey
 from vault.encoding import text_hash
-from vault.errors import BadPlace, Unreachable
-from vault.messages import Account
+from vault.errors import BadPlace, BadProof, NotFound, Unreachable
+from vault.messages import Account, Erase
 from vault.storage.database import Transaction
 from vault.wire import Answer, Wire
 
@@ -303,6 +311,100 @@ def test_an_erased_that_is_a_lie_takes_no_text_away(world: World, tmp_path: Path
         assert ["not of the erased" in f.reason for f in findings] == [True]
 
 
+# What was found stays
+
+FORGED = (
+    NOTHING,
+    Account(iat=1, pk=SigningKey(b"\x79" * 32).public, vault="other.example", over14=True),
+)
+
+
+def hidden(world: World, folder: Path, place: int) -> list[Report]:
+    """Let a puppet's erasure take an entry after an audit; return that audit and later ones."""
+    found = [audit(world, folder)]
+    leave(world, SigningKey(b"\x78" * 32), (place,))
+    Operator(world).run("DELETE FROM journal WHERE position = ?", place)
+    return found + [audit(world, folder) for _ in range(3)]
+
+
+@pytest.mark.parametrize("forged", [0, 1])
+def test_a_broken_rule_is_reported_for_ever_though_an_erasure_took_its_entry(
+    world: World, tmp_path: Path, forged: int
+) -> None:
+    tell(world)
+    word = FORGED[forged]
+    text = word if isinstance(word, str) else word.signed(SigningKey(b"\x79" * 32))
+    Operator(world).log(text)
+    place = max(row.position or 0 for row in Operator(world).rows())
+    reports = hidden(world, tmp_path / "mirror", place)
+    (wanted,) = reports[0].findings
+    assert wanted.index == place
+    for report in reports:
+        assert (report.findings, place in report.unseen) == ([wanted], False)
+    assert place not in texts_of(world, tmp_path / "mirror")  # only that it broke a rule is kept
+    assert text.encode() not in b"".join(files(tmp_path / "mirror").values())
+    assert judged(opened(world, tmp_path / "mirror"), 2).report().findings == [wanted]
+    state = tmp_path / "mirror/state.json"
+    told = json.loads(state.read_text("utf-8"))
+    state.write_text(json.dumps({**told, "found": []}), "utf-8")
+    assert judged(opened(world, tmp_path / "mirror")).report().findings == []  # the control
+
+
+def test_a_finding_at_one_entry_outlasts_the_erasure_of_what_it_contradicts(
+    world: World, tmp_path: Path
+) -> None:
+    """A puppet's time lies far ahead, so that the next entries fall behind; then it is erased."""
+    tell(world)
+    operator, puppet = Operator(world), SigningKey(b"\x78" * 32)
+    rows = operator.rows()
+    place, last = 1 + max(row.position or 0 for row in rows), max(row.at for row in rows)
+    text = Account(iat=1, pk=puppet.public, vault=VAULT, over14=True).signed(puppet)
+    honest = operator.entries()
+    operator.rewrite([*honest, Logged(last + 9, text), Logged(last, account(world))])
+    reports = [audit(world, tmp_path / "mirror")]
+    (wanted,) = reports[0].findings
+    assert (wanted.index, wanted.rule) == (place + 1, "at")
+    gone = Erase(iat=1, pk=puppet.public).signed(puppet)
+    operator.log(gone)
+    word = Erased(iat=1, erase=text_hash(gone), indexes=(place,))
+    operator.log(word.signed(world.place.vault_key))
+    operator.run("DELETE FROM journal WHERE position = ?", place)
+    for _ in range(3):
+        assert wanted in audit(world, tmp_path / "mirror").findings
+    assert place not in texts_of(world, tmp_path / "mirror")
+    mirror = opened(world, tmp_path / "mirror")
+    mirror.found = []
+    assert wanted not in judged(mirror).report().findings  # the control
+
+
+def account(world: World) -> str:
+    key = SigningKey(world.random(32))
+    return Account(iat=1, pk=key.public, vault=VAULT, over14=True).signed(key)
+
+
+def test_what_was_found_is_kept_through_a_kill_at_any_file(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(world)
+    Operator(world).log(NOTHING)
+    place = max(row.position or 0 for row in Operator(world).rows())
+    folder = tmp_path / "mirror"
+    (wanted,) = audit(world, folder).findings
+    leave(world, SigningKey(b"\x78" * 32), (place,))
+    Operator(world).run("DELETE FROM journal WHERE position = ?", place)
+    kills = 0
+    for number in range(1, 9):
+        with monkeypatch.context() as patch:
+            patch.setattr(mirrors, "replace_file", killed_at(number))
+            try:
+                audit(world, folder)
+            except BadPlace:
+                kills += 1
+        assert judged(opened(world, folder)).report().findings == [wanted]
+    assert kills >= 5
+    assert place not in texts_of(world, folder)
+
+
 # A log that is not the one it was
 
 
@@ -337,12 +439,122 @@ def test_the_mirror_of_a_log_that_broke_stays_as_it_was(
     report, conflicts = broken_audit(world, tmp_path / "mirror")
     assert (report.findings, conflicts) == ([], [rule])
     after = files(tmp_path / "mirror")
-    (beside,) = after.keys() - before.keys()
+    beside, proof = sorted(after.keys() - before.keys(), key=lambda name: name.endswith(".json"))
     assert beside.startswith(f"conflicting/{rule}-")
     assert after[beside] == Counted(world).raw("/log/checkpoint")
+    found = read_evidence(after[proof])
+    judge_evidence(found, read_vkey(world.log_vkey))
+    assert (found.kind, proof) == ("fork", f"conflicting/{file_name(found)}")
+    assert {found.first, found.second} == {before["checkpoint"].decode(), after[beside].decode()}
     assert {name: after[name] for name in before} == before
     fresh = audit(world, tmp_path / "fresh")  # who never saw the other
     assert {f.rule for f in fresh.findings} <= {"text"}
+
+
+def test_a_log_that_only_went_back_makes_no_evidence(world: World, tmp_path: Path) -> None:
+    """A checkpoint that it showed before is no second history, and nobody is accused."""
+    tell(world)
+    old = Counted(world).raw("/log/checkpoint")
+    world.person("late")
+    audit(world, tmp_path / "mirror")
+
+    class Back(Counted):
+        def raw(self, path: str) -> bytes:
+            return old if path == "/log/checkpoint" else super().raw(path)
+
+    update(opened(world, tmp_path / "mirror"), Back(world))
+    (name,) = (tmp_path / "mirror/conflicting").iterdir()
+    assert name.name.startswith("shrunk-")
+
+
+def test_a_fork_without_its_leaves_is_a_question_to_the_log(world: World, tmp_path: Path) -> None:
+    tell(world)
+    audit(world, tmp_path / "mirror")
+    forge(world, lambda entries: [*entries, Logged(entries[-1].at, NOTHING)])
+
+    class Lost(Counted):
+        """It shows the leaves once, as the audit needs them, and never again."""
+
+        def raw(self, path: str) -> bytes:
+            if "tile" in path and len([p for p in self.asked if "tile" in p]) >= 2:
+                raise NotFound("it is not served")
+            return super().raw(path)
+
+    update(opened(world, tmp_path / "mirror"), Lost(world))
+    (name,) = (tmp_path / "mirror/conflicting").glob("*.json")
+    found = read_evidence(name.read_bytes())
+    judge_evidence(found, read_vkey(world.log_vkey))
+    assert found.kind == "challenge"
+
+
+def test_all_that_lies_in_a_mirror_goes_into_a_bundle(world: World, tmp_path: Path) -> None:
+    story = tell(world)
+    audit(world, tmp_path / "mirror")
+    story.ann.holder.erase()
+    audit(world, tmp_path / "mirror")
+    forge(world, lambda entries: entries[:-2])
+    broken_audit(world, tmp_path / "mirror")
+    packed = files_of(tmp_path / "mirror", COPY, "copy")
+    assert set(packed) == {f"copy/{name}" for name in files(tmp_path / "mirror")}
+
+
+# A size that the log signed, and never has
+
+HUGE = 10**13
+
+
+class Boaster(Counted):
+    """A log that signed a size that no machine holds."""
+
+    def raw(self, path: str) -> bytes:
+        if path == "/log/checkpoint":
+            head = Checkpoint(self.world.place.settings.origin, HUGE, bytes(32))
+            return sign_checkpoint(head, self.world.place.log_key).encode()
+        return super().raw(path)
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.world = world
+
+
+def test_a_signed_size_costs_the_auditor_nothing(world: World, tmp_path: Path) -> None:
+    tell(world)
+    audit(world, tmp_path / "known")
+    key = world.cast.auditor
+
+    def in_memory() -> None:
+        Auditor(key, Boaster(world), world.policy).audit()
+
+    def into(name: str) -> Callable[[], None]:
+        return lambda: update(opened(world, tmp_path / name), Boaster(world))
+
+    for ask in (in_memory, into("known"), into("new")):
+        tracemalloc.start()
+        with pytest.raises(BadProof, match="does not serve it"):
+            ask()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 16 << 20
+    assert judged(opened(world, tmp_path / "known")).report().findings == []
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 600, 66_000])
+def test_tiles_made_from_bundles_are_those_of_the_log(size: int) -> None:
+    entries = [f"{n}".encode() for n in range(size)]
+    wanted = grow(0, entries, lambda _level, _n: b"")
+    read = tiles_of(size, lambda tile: wanted[tile.level, tile.n])
+    for (level, n), raw in wanted.items():
+        assert level == ENTRIES or read(level, n) == raw
+    assert read(0, size // 256 + 1) == read(3, 0) == b""
+
+
+def test_bundles_of_a_size_are_told_one_by_one() -> None:
+    assert next(bundles_of(HUGE)) == Tile(ENTRIES, 0, 256)
+    assert last_bundle(HUGE) == Tile(ENTRIES, -(-HUGE // 256) - 1, HUGE % 256 or 256)
+    for size in (0, 1, 255, 256, 257, 600):
+        every = [*bundles_of(size)]
+        assert sum(tile.width for tile in every) == size
+        assert last_bundle(size) == (every[-1] if every else None)
 
 
 def test_bundles_of_a_fork_that_was_killed_do_not_stay(world: World, tmp_path: Path) -> None:
@@ -425,6 +637,8 @@ def test_a_folder_of_another_log_or_a_damaged_one_is_refused(world: World, tmp_p
         ("state.json", '{"audits":[],"ask":[-1]}'),
         ("state.json", '{"audits":[],"ask":7}'),
         ("state.json", "[]"),
+        ("state.json", '{"audits":[],"ask":[],"found":7}'),
+        ("state.json", '{"audits":[],"ask":[],"found":[{"index":7,"rule":"text"}]}'),
         ("gone.jsonl", "{\n"),
         ("gone.jsonl", "[]\n"),
         ("gone.jsonl", '{"account":"x"}\n'),

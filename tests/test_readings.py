@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -22,7 +23,7 @@ from tests.tale import tell as tell_tale
 from tests.test_attack_replay import FORGED, Tape, reel
 from vault import encoding
 from vault.crypto import keys
-from vault.encoding import Envelope, read_envelope
+from vault.encoding import Envelope, b64u, read_envelope, thumbprint
 from vault.errors import BadJws
 from vault.messages import Account, Close
 
@@ -210,6 +211,23 @@ def test_damaged_introductions_are_passed_over() -> None:
     assert list(table.take([account]).values()) == [STRANGER.public]
     for damaged in (header, f"{header}.", f"{header}.!!.x", f"{header}.e30.x", f"{header}.W10.x"):
         assert KeyTable([]).take([damaged]) == {}
+
+
+@pytest.mark.parametrize("kind", ["account", "bind", "directory"])
+def test_a_payload_of_many_brackets_stops_no_pool(kind: str) -> None:
+    """One entry like this is judged by its text, beside others and alone."""
+    head = f'{{"alg":"Ed25519","kid":"{thumbprint(STRANGER.public)}","typ":"cv1-{kind}"}}'
+    text = f"{b64u(head.encode())}.{b64u(b'[' * 50_000)}.{b64u(bytes(64))}"
+    page = page_of(0, [Logged(1, text)])
+    with pytest.raises(RecursionError):
+        json.loads(b"[" * 50_000)  # the control: what it would stop
+    for jobs in (1, 2):
+        (read,) = read_pages([page], jobs, [])
+        assert read.entries == [page.texts[0]]
+    replay = Replay(STRANGER.public)
+    assert compare(STRANGER.public, [Logged(1, text)], {}) == 0
+    replayed(replay, [Logged(1, text)])
+    assert [found.rule for found in replay.findings] == [kind]
 
 
 # The pool

@@ -138,6 +138,24 @@ def test_a_mirror_of_both_logs_is_audited_offline_and_reported(
         verify_report(jws, lie, [world.cast.auditor.public])
 
 
+def test_a_mirror_is_judged_by_anybody_without_a_secret_key(
+    world: Turning, ann: Person, tmp_path: Path
+) -> None:
+    online = audit(world, tmp_path / "mirror")
+    auditor = f"--auditor={b64u(world.cast.auditor.public)}"
+    named = ["--log", world.log_vkey, "--json"]
+    code, said = run("run", str(tmp_path / "mirror"), *named, auditor)
+    assert (code, json.loads(said)) == (0, online.plain())
+    for words, wanted in (
+        ([str(tmp_path / "mirror")], "give --auditor"),
+        (["https://vault.test", auditor], "a URL needs --key"),
+        ([str(tmp_path / "mirror"), auditor, "--report", str(tmp_path / "r")], "--report needs"),
+    ):
+        code, said = run("run", *words, *named)
+        assert (code, wanted in " ".join(said.replace("│", " ").split())) == (2, True), said
+    assert not (tmp_path / "r").exists()
+
+
 def bundled(world: Turning, folder: Path, *words: str) -> zipfile.ZipFile:
     named = ["--log", world.log_vkey, f"--auditor={b64u(world.cast.auditor.public)}"]
     code, said = run("bundle", str(folder / "copy"), str(folder / "b.zip"), *named, *words)

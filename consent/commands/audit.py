@@ -1,7 +1,7 @@
 r"""``carbonvault audit``: the log downloaded, judged offline, and what is remembered of it.
 
     carbonvault audit run https://vault.example --key auditor.key --log VKEY --state mirror
-    carbonvault audit run mirror --key auditor.key --log VKEY          no network at all
+    carbonvault audit run mirror --auditor=KEY --log VKEY              no network, no secret key
 
 `--report` takes several paths: ``.json`` is the whole report, ``.html`` a page to read, ``.jws``
 its signature (`cv1-report`); a name without an ending is a folder with all of them. The folder of a
@@ -58,12 +58,18 @@ def _group() -> None:
 
 def run(
     target: Annotated[str, typer.Argument(help="The vault's URL, or a mirror's folder.")],
-    key: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="The auditor's key file, mode 0600.")
-    ],
     log: Annotated[str, typer.Option("--log", help="The log's vkey, pinned.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The auditor's key file, mode 0600; for a URL and for --report.",
+        ),
+    ] = None,
     auditor: Annotated[
-        str, typer.Option(help="Public key that signed the first directory; else the key's own.")
+        str,
+        typer.Option(help="Public key that signed the first directory; else that of --key."),
     ] = "",
     state: Annotated[
         Path | None,
@@ -82,34 +88,54 @@ def run(
 
     Exit code 1 when there are findings. With --state only what is new is fetched, the log must
     extend the one of the last audit, and what was seen then is held against later erasures. A log
-    that turned is followed into the next one.
+    that turned is followed into the next one. A mirror's folder is judged without a network, and
+    without --key by anybody who has --auditor.
 
     Example: carbonvault audit run https://vault.example --key auditor.key --log VKEY --state mirror
     """
-    signer, story = SigningKey(read_key(key)), Story(Console(), quiet=json_out)
-    policy = Policy(unb64u(auditor, 32) if auditor else signer.public, log)
-    tally = Tally()
+    signer, story, tally = _signer(key), Story(Console(), quiet=json_out), Tally()
+    online = "://" in target
+    wire = Wire(target, _own(signer, "a URL"), patience=PATIENT) if online else None
+    reported = _own(signer, "--report") if report_files else None
+    policy = Policy(_pinned(auditor, signer), log)
     with tempfile.TemporaryDirectory(prefix="carbonvault-audit-") as temporary:
-        online = "://" in target
-        place = (state or Path(temporary)) if online else Path(target)
+        place = (state or Path(temporary)) if wire else Path(target)
         try:
             mirror = Mirror(place, policy)
-            if online:
-                shown = story.counted("texts here")
-                update(mirror, Wire(target, signer, patience=PATIENT), shown)
+            if wire:
+                update(mirror, wire, story.counted("texts here"))
             judging = _judge(mirror, jobs, tally, story)
         finally:
             story.close()
-        if online:
+        if wire:
             mirror.settle(judging, int(time.time()))
         report = _with_conflicts(judging.report(), mirror)
     announce(report.self_audited)
-    _write_files(report_files or [], report, tally, signer, log)
+    if reported:
+        _write_files(report_files or [], report, tally, reported, log)
     _write_report(report, story, json_out)
     raise typer.Exit(REFUSED if report.findings else 0)
 
 
 audit_app.command("run")(spoken(run))
+
+
+def _signer(key: Path | None) -> SigningKey | None:
+    return SigningKey(read_key(key)) if key else None
+
+
+def _pinned(auditor: str, signer: SigningKey | None) -> bytes:
+    if auditor:
+        return unb64u(auditor, 32)
+    if signer is None:
+        raise typer.BadParameter("give --auditor, the auditor's public key, where --key stays away")
+    return signer.public
+
+
+def _own(signer: SigningKey | None, what: str) -> SigningKey:
+    if signer is None:
+        raise typer.BadParameter(f"{what} needs --key: only the auditor asks a vault, and signs")
+    return signer
 
 
 def _judge(mirror: Mirror, jobs: int | None, tally: Tally, story: Story) -> Judging:
@@ -125,8 +151,6 @@ def _with_conflicts(report: Report, mirror: Mirror) -> Report:
 def _write_files(
     paths: list[Path], report: Report, tally: Tally, signer: SigningKey, log: str
 ) -> None:
-    if not paths:
-        return
     *earlier, last = report.logs or (JudgedLog(read_vkey(log), report.size, report.root),)
     judged = Judged(
         log=last.key,

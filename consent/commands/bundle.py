@@ -8,18 +8,27 @@ from typing import Annotated
 
 import typer
 
-from consent.bundle import Leaves, Pins, check_same, entry_files, pack
+from consent.bundle import (
+    COPY,
+    REPORT,
+    Content,
+    Leaves,
+    Pins,
+    check_same,
+    entry_files,
+    files_of,
+    pack,
+)
 from consent.commands.party import LogKey
-from consent.entry_index import FILE, EntryIndex
+from consent.entry_index import EntryIndex
 from consent.log.note import read_vkey
 from consent.mirror import Mirror
-from consent.place import replace_file
 from consent.policy import Policy
 from consent.readings import Served, says_directory
 from consent.terminal import JsonOut, spoken, tell
 from consent.volume import Volume, bundles_of
 from vault.encoding import unb64u
-from vault.errors import BadPlace, BadProof, NotFound
+from vault.errors import BadProof, NotFound
 
 
 def add_commands(audit: typer.Typer) -> None:
@@ -46,23 +55,13 @@ def bundle(
     """
     public = unb64u(auditor, 32)
     mirror = Mirror(folder, Policy(public, log))
-    files = _of_key(mirror, log, kid) if kid else _of_folder(folder, "copy")
+    files: dict[str, Content] = {}
+    files |= _of_key(mirror, log, kid) if kid else files_of(folder, COPY, "copy")
     if report is not None:
-        files |= _of_folder(report, "report")
-    packed = pack(files, Pins(log, auditor, int(time.time())), kid or None)
-    replace_file(out, packed)
+        files |= files_of(report, REPORT, "report")
+    size = pack(out, files, Pins(log, auditor, int(time.time())), kid or None)
     told = f"{len(files)} files in {out}. They are personal data: hand them over safely."
-    tell(json_out, {"files": len(files), "bytes": len(packed)}, told)
-
-
-def _of_folder(folder: Path, name: str) -> dict[str, bytes]:
-    """Return every file of a folder by its name in the bundle; raises BadPlace."""
-    made_here = {FILE, "lock"}
-    places = [path for path in folder.rglob("*") if path.is_file() and path.name not in made_here]
-    try:
-        return {f"{name}/{path.relative_to(folder)}": path.read_bytes() for path in places}
-    except OSError as bad:
-        raise BadPlace(f"cannot read {folder}: {bad.strerror}") from bad
+    tell(json_out, {"files": len(files), "bytes": size}, told)
 
 
 def _of_key(mirror: Mirror, log: str, kid: str) -> dict[str, bytes]:
