@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from consent.log import circle as circle_module
+from consent.log import refresh as refresh_module
 from consent.log.checkpoint import Checkpoint, sign_checkpoint
 from consent.log.circle import REFRESH, time_of
 from consent.log.cosignature import Cosigned, LatticeKey, cosign, witness_key
 from consent.log.note import Note, VerifierKey, read_note
 from consent.log.proof import Logged, verify_proof
+from consent.log.refresh import Refresh
 from consent.log.rounds import Rounds, Standing
 from consent.log.sequencer import Sequencer
 from consent.log.submission import SIZE_TYPE, Answer, read_lines, read_size, write_request
@@ -403,6 +406,90 @@ def test_round_in_which_all_hang_ends(scene: Scene, monkeypatch: pytest.MonkeyPa
         scene.cover("one")  # nobody is free to be asked
     assert len(scene.net.sent) == 3
     gate.set()
+
+
+def few_threads(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
+    """Let no thread for these witnesses start; return the list of those that were tried."""
+    start, tried = threading.Thread.start, list[str]()
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name in {f"witness {name}" for name in names}:
+            tried.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    return tried
+
+
+def test_witness_for_which_no_thread_starts_is_asked_the_next_time(scene: Scene) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        assert few_threads(patched, W1) == []
+        scene.cover("one")
+        assert scene.names() == {W2, W3}
+        states = {each.name: each.state for each in scene.standing().witnesses}
+        assert states == {W1: "missing", W2: "ok", W3: "ok"}
+    scene.add("two")
+    scene.rounds.refresh()
+    assert scene.names() == set(NAMES)
+
+
+def test_machine_without_threads_holds_releases_and_waits_for_nobody(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circle_module, "PATIENCE", 1e9)
+    with pytest.MonkeyPatch.context() as patched:
+        tried = few_threads(patched, *NAMES)
+        told = scene.held()
+        assert all(name in told for name in NAMES)
+        scene.rounds.begin()
+        assert sorted(tried) == sorted(f"witness {name}" for name in NAMES * 2)
+    scene.cover("one")
+
+
+def test_witness_that_stays_asked_is_not_asked_again(scene: Scene) -> None:
+    (first,) = (w for w in scene.rounds.circles[0]._witnesses if w.seen.name == W1)
+    with first.asked:
+        scene.cover("one")
+        assert scene.names() == {W2, W3}
+        assert W1 not in scene.net.sent
+
+
+class Troubled:
+    """Rounds that fail in turn as they are told, and then say so."""
+
+    has_witnesses = True
+
+    def __init__(self, *troubles: Exception) -> None:
+        self.left, self.done = list(troubles), threading.Event()
+
+    def refresh(self) -> None:
+        if self.left:
+            raise self.left.pop(0)
+        self.done.set()
+
+
+def test_rounds_behind_the_scenes_survive_what_nobody_foresaw(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(refresh_module, "PAUSE", 0.0)
+    monkeypatch.setattr(refresh_module, "LOOK", 0.0)
+    rounds = Troubled(
+        LogUnavailable("the quorum is missing"),
+        RuntimeError("a secret"),
+        KeyError("a secret"),
+        OSError("a secret"),
+        MemoryError(),
+    )
+    refresh = Refresh(cast("Rounds", rounds), threading.Event())
+    refresh.start()
+    assert rounds.done.wait(30)
+    refresh.stop()
+    told = [record.getMessage() for record in caplog.records]
+    kinds = ("RuntimeError", "KeyError", "OSError", "MemoryError")
+    assert [line.partition(", line")[0] for line in told] == [
+        f"a witness round failed: {kind} in refresh" for kind in kinds
+    ]
 
 
 # When a round is due

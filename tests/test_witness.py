@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from consent.evidence import Challenge, Fork, judge_evidence, read_evidence
+from consent.evidence import (
+    Challenge,
+    Fork,
+    judge_evidence,
+    make_challenge,
+    make_rollback,
+    read_evidence,
+)
 from consent.log import merkle
 from consent.log.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
 from consent.log.cosignature import LatticeKey, cosign, verify_cosignature
@@ -182,6 +189,52 @@ def test_a_clock_that_has_no_time_signs_nothing(seconds: int) -> None:
         witness.add_checkpoint(log.request(0))
     assert witness.seen(ORIGIN).checkpoint.size == 0
     assert ask(witness, log.request(0)).status == 500
+
+
+@pytest.mark.parametrize("back", [1, 60, core.SLOWEST])
+def test_time_of_a_cosignature_does_not_fall_with_the_clock(back: int) -> None:
+    log, clock = SmallLog(ORIGIN, 8), Clock()
+    witness = witness_of(log, now=clock)
+    first = log.note(3) + witness.add_checkpoint(log.request(0, 3))
+    clock.seconds -= back
+    second = log.note(5) + witness.add_checkpoint(log.request(3, 5))
+    assert witness.seen(ORIGIN).time == NOW
+    with pytest.raises(BadProof, match="did not cosign"):
+        make_rollback(log.vkey, witness.keys[0], second, first)
+    clock.seconds = NOW + 7
+    witness.add_checkpoint(log.request(5))
+    assert witness.seen(ORIGIN).time == NOW + 7
+
+
+def test_with_a_time_that_falls_an_honest_witness_accuses_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(core, "_time_after", lambda _, now: now)
+    log, clock = SmallLog(ORIGIN, 8), Clock()
+    witness = witness_of(log, now=clock)
+    first = log.note(3) + witness.add_checkpoint(log.request(0, 3))
+    clock.seconds -= 1
+    second = log.note(5) + witness.add_checkpoint(log.request(3, 5))
+    judge_evidence(make_rollback(log.vkey, witness.keys[0], second, first))
+
+
+def test_clock_an_hour_behind_signs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    log, clock = SmallLog(ORIGIN, 8), Clock()
+    witness = witness_of(log, now=clock)
+    witness.add_checkpoint(log.request(0, 3))
+    before, clock.seconds = witness.newest(ORIGIN), NOW - core.SLOWEST - 1
+    for size in (3, 5):
+        with pytest.raises(BadPlace, match=f"clock says {clock.seconds}, and {NOW} was cosigned"):
+            witness.add_checkpoint(log.request(3, size))
+        found = ask(witness, log.request(3, size))
+        assert (found.status, found.text) == (
+            500,
+            "the witness failed at this; it signed nothing\n",
+        )
+    assert witness.newest(ORIGIN) == before
+    assert f"clock says {clock.seconds}" in caplog.text  # its operator is told
+    clock.seconds += 1
+    witness.add_checkpoint(log.request(3, 5))
 
 
 # The table of the page. The witness has cosigned 5 entries; the log has 8, its branch 5 and 9.
@@ -536,6 +589,45 @@ def test_evidence_holds_no_line_that_somebody_added(tmp_path: Path) -> None:
     with pytest.raises(Forked):
         witness.add_checkpoint(BRANCH.request(5) + strange.encode())
     assert kept(tmp_path)[0].second == BRANCH.note()
+
+
+HUGE = 2**53 + 1
+
+
+def huge(size: int, root: bytes) -> str:
+    return sign_checkpoint(Checkpoint(ORIGIN, size, root), LOG.key)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kinds"),
+    [
+        (body(HUGE, [], huge(HUGE, b"b" * 32)), ["fork"]),
+        (body(HUGE, [b"x" * 32], huge(HUGE + 8, b"b" * 32)), []),  # an old size no file holds
+    ],
+    ids=["another root", "a larger tree"],
+)
+def test_evidence_that_cannot_be_made_changes_no_answer(
+    raw: bytes, kinds: list[str], tmp_path: Path
+) -> None:
+    witness = witness_of(LOG, store=FileStore(shelves(tmp_path)))
+    witness.add_checkpoint(body(0, [], huge(HUGE, b"a" * 32)))
+    assert ask(witness, raw).status == 422
+    assert [one.kind for one in kept(tmp_path)] == kinds
+
+
+def test_size_of_that_answer_fits_no_challenge() -> None:
+    with pytest.raises(BadProof, match="does not hold this"):
+        make_challenge(LOG.vkey, huge(HUGE, b"a" * 32), huge(HUGE + 8, b"b" * 32), [b"x" * 32])
+
+
+@pytest.mark.parametrize("size", [5, 9])
+def test_disk_that_keeps_no_evidence_changes_no_answer(
+    size: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    witness = keeping(tmp_path)
+    (tmp_path / "evidence").rmdir()
+    assert ask(witness, LATER.request(5, size)).status == 422
+    assert "evidence was not kept" in caplog.text
 
 
 def test_evidence_is_kept_once_in_memory_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import threading
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from consent.place import hold
+from consent.witness import place
 from consent.witness.core import Store, Witness, log_id
-from consent.witness.place import FileStore, Locks, MemoryStore
+from consent.witness.place import FileStore, Locks, MemoryStore, add_log, make_place, open_place
 from tests.small_log import NOW, SmallLog, witness_of
 from vault.errors import BadPlace, Forked, OldSize
 
@@ -273,3 +276,67 @@ def test_many_threads_cosign_one_chain(store: Store) -> None:
     steps = sorted({pair for pair in said if pair[0] < pair[1]})
     assert [old for old, _ in steps] == [0, *(new for _, new in steps[:-1])]
     assert witness.seen(ORIGIN).checkpoint == log.checkpoint()
+
+
+# Two that add a log at once
+
+
+def add_two(folder: Path, monkeypatch: pytest.MonkeyPatch, ends: bool) -> list[str]:
+    """Add a second log between the reading and the writing of the first; return what is known.
+
+    `ends` says that the second one comes to its end there; else it comes to the lock.
+    """
+    make_place(folder, "w1.example", False, os.urandom)
+    begun, arrived = threading.Event(), threading.Event()
+    check, flock = place._check, fcntl.flock
+    second = SmallLog("second.example").vkey
+    other = threading.Thread(target=add_log, args=(folder, str(second)), daemon=True)
+
+    def between(name: str, keys: tuple[place.Key, ...], logs: place.Logs) -> None:
+        check(name, keys, logs)
+        if not begun.is_set():
+            begun.set()
+            other.start()
+            if ends:
+                other.join(30)
+            else:
+                assert arrived.wait(30)
+
+    def noted(handle: int, how: int) -> None:
+        if begun.is_set():
+            arrived.set()
+        flock(handle, how)
+
+    monkeypatch.setattr(place, "_check", between)
+    monkeypatch.setattr(fcntl, "flock", noted)
+    add_log(folder, str(SmallLog("first.example").vkey))
+    other.join(30)
+    assert not other.is_alive()
+    return sorted(open_place(folder).logs)
+
+
+def test_of_two_logs_that_are_added_at_once_none_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = add_two(tmp_path / "w", monkeypatch, ends=False)
+    assert found == ["first.example", "second.example"]
+
+
+def test_without_the_lock_one_of_them_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "_changing", lambda _: nullcontext())
+    assert add_two(tmp_path / "w", monkeypatch, ends=True) == ["first.example"]
+
+
+def test_log_is_added_while_a_server_holds_the_folder(tmp_path: Path) -> None:
+    make_place(tmp_path / "w", "w1.example", False, os.urandom)
+    with hold(tmp_path / "w"):
+        add_log(tmp_path / "w", str(LOG.vkey))
+    assert list(open_place(tmp_path / "w").logs) == [ORIGIN]
+
+
+def test_no_lock_is_left_where_no_witness_is(tmp_path: Path) -> None:
+    with pytest.raises(BadPlace, match="make the witness first"):
+        add_log(tmp_path, str(LOG.vkey))
+    assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,9 @@
     wire = Wire("https://vault.example", key)
     wire.post("/v1/closes", text)   →   {"receipt": "eyJ…", "proof": "c2sp.org/tlog-proof@v1…"}
 
-A lost answer raises Unreachable; the caller sends the same bytes again.
+A lost answer raises Unreachable; the caller sends the same bytes again. So does one that a hostile
+server makes too long or draws out: 64 MiB of JSON, 1 MiB of a public path, two minutes from the
+first byte sent to the last one read. Packed answers are not asked for, and not read.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +23,7 @@ import httpx2
 
 from vault import dpop
 from vault.crypto.keys import SigningKey
+from vault.deadline import open_http, within
 from vault.encoding import Json, strict_object
 from vault.errors import (
     BadInput,
@@ -34,6 +38,15 @@ from vault.errors import (
 )
 
 TIMEOUT = 30.0
+LONGEST = 120.0
+"""Seconds for one read or write, and for a whole exchange."""
+MOST_JSON = 1 << 26
+MOST_RAW = 1 << 20
+"""Bytes of a JSON answer and of a public path.
+
+A vault's longest pages are 16 batches of up to 2 MiB and 500 texts of the log; the longest public
+path is a checkpoint, a note of up to 512 KiB. A bundle or tile has some 9 KB.
+"""
 LONGEST_PAUSE = 120
 
 
@@ -49,9 +62,16 @@ class Patience(NamedTuple):
     pause: Callable[[float], None] = time.sleep
 
 
+_SLOW = f"the answer takes more than {LONGEST:.0f} seconds"
 IMPATIENT = Patience()
 PATIENT = Patience(tries=5)
 _PASSING = (Unreachable, TooMany, TooSlow, LogUnavailable)
+
+
+class _Reply(NamedTuple):
+    status: int
+    headers: httpx2.Headers
+    content: bytes
 
 
 class Answer(NamedTuple):
@@ -97,7 +117,8 @@ class Wire:
         """
         self._url = url.rstrip("/")
         self._key = key
-        self._http = http or httpx2.Client(timeout=TIMEOUT, trust_env=False)
+        self._http = http or open_http(TIMEOUT)
+        self._plain = {"Accept-Encoding": "identity"} if http else {}
         if http is None:
             weakref.finalize(self, self._http.close)  # its own connections end with it
         self._random, self._patience = random, patience
@@ -126,7 +147,7 @@ class Wire:
 
         Raises:
             VaultError: the one that the vault's problem names.
-            Unreachable: no answer, or one that is no answer of a vault.
+            Unreachable: no answer, one that does not come to an end, or that is none of a vault.
         """
         raw = body.encode("ascii") if isinstance(body, str) else body
         for number in range(1, self._patience.tries):
@@ -144,9 +165,9 @@ class Wire:
         self, method: str, path: str, raw: bytes, headers: Mapping[str, str] | None
     ) -> Answer:
         reply = self._once(method, path, raw, headers or {}, int(time.time()))
-        if reply.status_code == 401 and _slug(reply) == StaleProof.slug:
+        if reply.status == 401 and _slug(reply) == StaleProof.slug:
             reply = self._once(method, path, raw, headers or {}, _date(reply))
-        if reply.status_code >= 400:
+        if reply.status >= 400:
             raise _error(reply)
         return Answer(_members(reply), reply.headers.get("etag", ""))
 
@@ -156,47 +177,71 @@ class Wire:
         return _date(reply) if "date" in reply.headers else None
 
     def raw(self, path: str) -> bytes:
-        """Return the bytes of a public path such as ``/log/checkpoint``."""
-        reply = self._once("GET", path, b"", {}, None)
-        if reply.status_code >= 400:
+        """Return the bytes of a public path such as ``/log/checkpoint``, 1 MiB at most."""
+        reply = self._once("GET", path, b"", {}, None, MOST_RAW)
+        if reply.status >= 400:
             raise _error(reply)
-        return bytes(reply.content)
+        return reply.content
 
     def _once(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str], wall: int | None
-    ) -> httpx2.Response:
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        wall: int | None,
+        most: int = MOST_JSON,
+    ) -> _Reply:
         url = self._url + path
-        sent = dict(headers)
+        sent = {**self._plain, **headers}
         if self._key and wall is not None:
             bare = self._url + urlsplit(path).path
             request = dpop.Request(method, bare, body)
             sent["DPoP"] = dpop.prove(self._key, request, wall, self._random(16))
-        try:
-            return self._http.request(method, url, content=body or None, headers=sent)
-        except httpx2.HTTPError as lost:
-            raise Unreachable(f"{method} {path}: {type(lost).__name__}") from lost
+        with within(LONGEST) as until:
+            try:
+                asked = self._http.build_request(method, url, content=body or None, headers=sent)
+                with closing(self._http.send(asked, stream=True)) as reply:
+                    return _Reply(reply.status_code, reply.headers, _read(reply, most, until))
+            except (httpx2.HTTPError, httpx2.InvalidURL) as lost:
+                why = _SLOW if time.monotonic() >= until else type(lost).__name__
+                raise Unreachable(f"{method} {path}: {why}") from lost
 
 
-def _date(reply: httpx2.Response) -> int:
+def _read(reply: httpx2.Response, most: int, until: float) -> bytes:
+    # A body that is packed could unpack to any size.
+    if "content-encoding" in reply.headers:
+        raise Unreachable("the answer is packed, which nobody asked for")
+    found = bytearray()
+    for part in reply.iter_bytes():
+        found += part
+        if len(found) > most:
+            raise Unreachable(f"the answer has more than {most} bytes")
+        if time.monotonic() > until:
+            raise Unreachable(_SLOW)
+    return bytes(found)
+
+
+def _date(reply: _Reply) -> int:
     try:
         return int(parsedate_to_datetime(reply.headers.get("date", "")).timestamp())
     except ValueError:
         return int(time.time())
 
 
-def _members(reply: httpx2.Response) -> dict[str, Json]:
+def _members(reply: _Reply) -> dict[str, Json]:
     try:
         return strict_object(reply.content)
     except BadInput as bad:
         raise Unreachable("the answer is not one of a vault") from bad
 
 
-def _slug(reply: httpx2.Response) -> str:
+def _slug(reply: _Reply) -> str:
     found = _members(reply).get("type")
     return found if isinstance(found, str) else ""
 
 
-def _error(reply: httpx2.Response) -> Exception:
+def _error(reply: _Reply) -> Exception:
     members = _members(reply)
     detail, statement = (
         found if isinstance(found := members.get(name), str) else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
+from consent.commands.listen import listen
 from consent.commands.party import LogKey
 from consent.entries_http import make_entries
 from consent.entry_index import head_of, open_copy
@@ -17,7 +17,7 @@ from consent.log.note import VerifierKey, read_utf8, read_vkey
 from consent.place import check_url, hold
 from consent.terminal import spoken, write_json
 from vault.encoding import Json
-from vault.errors import BadPlace, BadProof, BadShape
+from vault.errors import BadProof, BadShape
 from vault.wire import Wire
 
 
@@ -49,7 +49,7 @@ def serve(
     members: dict[str, Json] = {}
     if vault:
         members["vault_size"] = check_copy(folder, key, Wire(vault)).size
-    with hold(folder), _listen(host, port) as listening:
+    with hold(folder), listen(host, port) as listening:
         place = f"http://{host}:{listening.getsockname()[1]}"
         check_url(url or place)
         application = make_entries(folder, url or place, key)
@@ -77,10 +77,3 @@ def check_copy(folder: Path, log: VerifierKey, wire: Wire) -> Newest:
         raise BadProof(f"the log's checkpoint cannot be read: {bad}") from bad
     check_one_history((head_of(last), shown), wire, place.path)
     return Newest(shown, place.base + shown.size)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port))
-    except OSError as bad:
-        raise BadPlace(f"cannot listen on {host}, port {port}: {bad.strerror}") from bad

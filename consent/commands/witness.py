@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 import uvicorn
 
 from consent.app import wall_clock
+from consent.commands.listen import listen
 from consent.log.note import read_vkey
 from consent.place import hold
 from consent.terminal import JsonOut, new_app, spoken, tell, write_json
@@ -18,7 +18,6 @@ from consent.witness.core import Seen
 from consent.witness.http import make_witness
 from consent.witness.place import add_log, make_place, open_place
 from vault.encoding import Json
-from vault.errors import BadPlace
 
 witness_app = new_app("A witness: it cosigns a log's checkpoints, so that nobody sees another log.")
 Where = Annotated[Path, typer.Argument(metavar="DIR", help="The witness's folder.")]
@@ -81,7 +80,7 @@ def serve(
     Example: carbonvault audit witness serve ./witness --port 8080
     """
     place = open_place(folder)
-    with hold(folder), _listen(host, port) as listening:
+    with hold(folder), listen(host, port) as listening:
         witness = place.witness(wall_clock)
         server = uvicorn.Server(
             uvicorn.Config(make_witness(witness), log_level="warning", access_log=False)
@@ -90,14 +89,6 @@ def serve(
         url = f"http://{named}:{listening.getsockname()[1]}"
         write_json({"url": url, "name": witness.name, "keys": [*map(str, witness.keys)]})
         server.run(sockets=[listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except OSError as bad:
-        raise BadPlace(f"cannot listen on {host}, port {port}: {bad.strerror}") from bad
 
 
 @witness_app.command()

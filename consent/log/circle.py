@@ -43,12 +43,15 @@ def time_of(opened: Opened) -> int:
 class _Round:
     """One checkpoint on its way to the witnesses, and the lines that came back."""
 
+    left = 0
+    """How many witnesses have not answered."""
+
     def __init__(
-        self, signed: str, began: int, left: int, policies: tuple[LogPolicy, ...], keeps: bool
+        self, signed: str, began: int, policies: tuple[LogPolicy, ...], keeps: bool
     ) -> None:
         self.signed, self.note = signed, read_note(signed)
         self.checkpoint = read_checkpoint(self.note.text)
-        self.began, self.left, self.keeps = began, left, keeps
+        self.began, self.keeps = began, keeps
         self._policies = policies
         self.lines: list[Line] = []
         self.kept = False
@@ -212,15 +215,25 @@ class Circle:
     def _make_round(self, whole: bool, keeps: bool = True) -> None:
         self._log.check_running()
         signed, policies = self._tree.head(), (self._policy, self._listed())
+        made = _Round(signed, self._wall(), policies, keeps)
+        # From here to the threads nothing may raise: who is asked and never answers stays asked.
         free = [w for w in self._witnesses if w.asked.acquire(blocking=False)]
-        made = self._newest = _Round(signed, self._wall(), len(free), policies, keeps)
+        made.left, self._newest = len(free), made
         for witness in free:
-            name = f"witness {witness.seen.name}"
-            work = partial(self._bring, witness, made)
-            threading.Thread(target=work, name=name, daemon=True).start()
+            self._start(witness, made)
         if free:
             (made.all_in if whole else made.quorum).wait(START_PATIENCE if whole else PATIENCE)
         self._failed = not made.kept
+
+    def _start(self, witness: FarWitness, made: _Round) -> None:
+        name = f"witness {witness.seen.name}"
+        work = partial(self._bring, witness, made)
+        try:
+            threading.Thread(target=work, name=name, daemon=True).start()
+        except RuntimeError:  # no thread is to be had; it is only missing, and asked the next time
+            witness.miss()
+            witness.asked.release()
+            self._hand_in(made, [])
 
     def _bring(self, witness: FarWitness, made: _Round) -> None:
         """Ask one witness and hand its lines in, in a thread of its own."""

@@ -69,11 +69,15 @@ class FarWitness:
         try:
             lines = self._submit(signed, checkpoint, began)
         except VaultError:
-            self.seen = replace(self.seen, state="missing")
+            self.miss()
             raise
         at = max(line.cosigned.time for line in lines)
         self.seen = Seen(self.seen.name, checkpoint.size, at, "ok")
         return lines
+
+    def miss(self) -> None:
+        """Take down that it did not answer, or could not be asked."""
+        self.seen = replace(self.seen, state="missing")
 
     def _submit(self, signed: str, checkpoint: Checkpoint, began: int) -> list[Line]:
         size = checkpoint.size
@@ -94,7 +98,8 @@ class FarWitness:
         try:
             named = read_size(answer)
         except BadShape:
-            # SPEC: equal sizes with other roots are a 409, too, and that one names no size.
+            # SPEC: equal sizes with other roots, and a bad proof, are a 422. Until C2SP #280 equal
+            # sizes were a 409, and that one names no size: both are a sign of another history.
             named = old
         if named > (ours := self._log.size()):
             raise BadDatabase(

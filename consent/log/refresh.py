@@ -6,8 +6,9 @@ every minute       a look at the clock         a round when the last one is an h
 
 from __future__ import annotations
 
+import logging
 import threading
-from contextlib import suppress
+from traceback import extract_tb
 
 from consent.log.rounds import Rounds
 from vault.errors import VaultError
@@ -15,6 +16,23 @@ from vault.errors import VaultError
 LOOK = 60.0
 PAUSE = 1.0
 """Seconds between looks at the clock, and after each round."""
+
+
+_logger = logging.getLogger(__name__)
+_UNFORESEEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+# What a machine without memory, threads or sockets raises, and a fault of ours. What the database
+# or a witness can raise comes as a VaultError. By name, so that nothing that is meant to end a
+# thread is kept from it; all of them, since without this thread cosignatures grow old unseen.
 
 
 class Refresh:
@@ -41,7 +59,21 @@ class Refresh:
     def _run(self) -> None:
         while not self._ended.is_set():
             self._grown.clear()
-            with suppress(VaultError):  # GET /v1/log tells it, and the next look tries again
-                self._rounds.refresh()
+            self._look()
             if not self._ended.wait(PAUSE):
                 self._grown.wait(LOOK)
+
+    def _look(self) -> None:
+        try:
+            self._rounds.refresh()
+        except VaultError:
+            pass  # GET /v1/log tells it, and the next look tries again
+        except _UNFORESEEN as fault:
+            # Where, and of what kind: its text could hold anything.
+            place = extract_tb(fault.__traceback__)[-1]
+            _logger.warning(
+                "a witness round failed: %s in %s, line %s",
+                type(fault).__name__,
+                place.name,
+                place.lineno,
+            )

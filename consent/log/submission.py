@@ -4,7 +4,7 @@ docs/protocol.md section 6; c2sp.org/tlog-witness.
 
     POST https://w1.example/add-checkpoint
     old 2                                             the size that the witness saw last
-    OdYjQFZcYgba4K49hD6oRcZzaDwlujkgaP2wJU4DUGqV…     consistency proof, at most 63 hashes
+    Of1jQFZcYgatrg0+hD6lxnNoPCW6OSBo/bAlTgNQapU=      consistency proof, at most 63 hashes
                                                       an empty line, then the signed checkpoint
     vault.example/log
     3
@@ -12,7 +12,8 @@ docs/protocol.md section 6; c2sp.org/tlog-witness.
 
     200  "— w1.example idPd5gAAAABkGFDL…\n"           its cosignatures
     409  text/x.tlog.size "4\n"                       it saw another size
-    422                                               what it saw is no beginning of this tree
+    422                                               what it saw is no beginning of this tree,
+                                                      or has the same size and another root
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import httpx2
 from consent.log.checkpoint import Checkpoint
 from consent.log.cosignature import Cosigned, verify_cosignature
 from consent.log.note import Note, Signature, VerifierKey, b64, read_note, read_number, read_utf8
+from vault.deadline import open_http, within
 from vault.errors import BadProof, BadShape, Unreachable
 
 SIZE_TYPE = "text/x.tlog.size"
@@ -59,7 +61,7 @@ class Carrier:
 
     def __init__(self) -> None:
         """Take no proxy from the environment, follow no redirect."""
-        self._http = httpx2.Client(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+        self._http = open_http(TIMEOUT)
         weakref.finalize(self, self._http.close)
 
     def __call__(self, url: str, body: bytes) -> Answer:
@@ -68,18 +70,27 @@ class Carrier:
         Raises:
             Unreachable: none within 9 seconds, or one of more than 64 KiB.
         """
-        until = time.monotonic() + LONGEST
         headers = {"Content-Type": "text/plain; charset=utf-8"}
-        found = bytearray()
         try:
-            with self._http.stream("POST", url, content=body, headers=headers) as reply:
-                for part in reply.iter_bytes():
-                    found += part
-                    if len(found) > MOST_BYTES or time.monotonic() > until:
-                        raise Unreachable("the witness's answer does not come to an end")
+            with (
+                within(LONGEST) as until,
+                self._http.stream("POST", url, content=body, headers=headers) as reply,
+            ):
+                return _read(reply, until)
         except (httpx2.HTTPError, httpx2.InvalidURL) as lost:
             raise Unreachable(f"no answer of the witness: {type(lost).__name__}") from lost
-        return Answer(reply.status_code, reply.headers.get("content-type", ""), bytes(found))
+
+
+def _read(reply: httpx2.Response, until: float) -> Answer:
+    # A body that is packed could unpack to any size.
+    if "content-encoding" in reply.headers:
+        raise Unreachable("the witness's answer is packed, which nobody asked for")
+    found = bytearray()
+    for part in reply.iter_bytes():
+        found += part
+        if len(found) > MOST_BYTES or time.monotonic() > until:
+            raise Unreachable("the witness's answer does not come to an end")
+    return Answer(reply.status_code, reply.headers.get("content-type", ""), bytes(found))
 
 
 def write_request(old: int, proof: Sequence[bytes], signed: str) -> bytes:

@@ -14,12 +14,15 @@ docs/protocol.md section 6; c2sp.org/tlog-witness.
     — w1.example idPd5gAAAABkGFDL…                   the answer, one line for each of its keys
 
 Of a log one note is stored: the newest checkpoint with the log's signatures and the witness's own.
-Whatever else came with it is dropped, since anybody may add lines to a note.
+Whatever else came with it is dropped, since anybody may add lines to a note. The times of what is
+cosigned never fall, also when the clock does: a later tree with an earlier time would look as if
+this witness had gone back (consent/evidence.py, "rollback").
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -46,6 +49,8 @@ from vault.crypto.keys import SigningKey
 from vault.errors import BadPlace, BadProof, BadShape, Forked, NotFound, OldSize
 
 MAX_NAME = 255
+SLOWEST = 3600
+"""How many seconds the clock may be behind the last cosignature of a log."""
 _OLD = "old "
 
 
@@ -100,7 +105,7 @@ class Store(Protocol):
         """
 
     def keep(self, evidence: Evidence) -> None:
-        """Keep evidence once; may drop it when this log left very much. Raises BadPlace."""
+        """Keep evidence once; may drop it when this log left very much, or the disk fails."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,8 @@ class Witness:
         Raises:
             BadShape: 1. NotFound: 2. BadProof: 3. OldSize: 4, with the size wanted.
             Forked: 5; the two notes are kept.
-            BadPlace: what is stored cannot be read or written; nothing was signed for anybody.
+            BadPlace: what is stored cannot be read or written, or the clock is wrong; nothing was
+                signed for anybody.
 
         Source: c2sp.org/tlog-witness "add-checkpoint".
         """
@@ -204,7 +210,8 @@ class Witness:
         try:
             _check_follows(request, seen.checkpoint)  # 4, 5
         except BadProof as refused:
-            self._keep(request, signed, seen, refused)
+            with suppress(BadProof, BadShape):  # a hostile log chooses sizes that no file holds
+                self._keep(request, signed, seen, refused)
             raise
         return self._cosigned(request.checkpoint, signed, seen)
 
@@ -226,14 +233,11 @@ class Witness:
         return next((key for key in self.logs[origin] if _name_of(key) in both), None)
 
     def _cosigned(self, new: Checkpoint, signed: Note, seen: Seen) -> str:
-        now = self._now()
-        # SPEC: the timestamp of a cosignature is never 0, and does not exceed 2^63 - 1.
-        if not 0 < now < 2**63:
-            raise BadPlace(f"this machine's clock says {now}")
+        at = _time_after(seen.time, self._now())
         # Whoever has a checkpoint can send it again and again: that costs one write a second.
-        if (new, now) == (seen.checkpoint, seen.time):
+        if (new, at) == (seen.checkpoint, seen.time):
             return seen.note
-        own = (cosign(new, self.name, key, now) for key in self._signers)
+        own = (cosign(new, self.name, key, at) for key in self._signers)
         return str(Note(signed.text, (*signed.signatures, *own)))
 
     def _read(self, origin: str, stored: str | None) -> Seen:
@@ -252,7 +256,7 @@ class Witness:
             raise BadPlace(f"the stored checkpoint of {origin} is damaged: {bad}") from bad
         if not times or checkpoint.origin != origin:
             raise BadPlace(f"the stored checkpoint of {origin} is not one that {self.name} signed")
-        return Seen(checkpoint, times[0], stored)
+        return Seen(checkpoint, max(times), stored)
 
     def _own_lines(self, note: Note) -> list[Signature]:
         own = set(map(_name_of, self.keys))
@@ -261,6 +265,16 @@ class Witness:
 
 def _name_of(known: VerifierKey | Signature) -> tuple[str, bytes]:
     return known.name, known.key_id
+
+
+def _time_after(last: int, now: int) -> int:
+    """Return the time of the next cosignature after one at `last`; both are unix seconds."""
+    # SPEC: the timestamp of a cosignature is never 0, and does not exceed 2^63 - 1.
+    if not 0 < now < 2**63:
+        raise BadPlace(f"this machine's clock says {now}")
+    if last - now > SLOWEST:
+        raise BadPlace(f"this machine's clock says {now}, and {last} was cosigned already")
+    return max(last, now)
 
 
 def _check_follows(request: Request, before: Checkpoint) -> None:

@@ -10,6 +10,7 @@ docs/protocol.md section 6; c2sp.org/tlog-witness. Submission prefix: /; monitor
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -44,6 +45,7 @@ STATUS: tuple[tuple[type[VaultError], int], ...] = (
 _SIZE = "text/x.tlog.size"
 _BRIEF = {"Cache-Control": "max-age=2"}
 _NEVER = {"Cache-Control": "no-store"}
+_logger = logging.getLogger(__name__)
 router = APIRouter()
 
 
@@ -69,6 +71,8 @@ def _refuse(_: Request, error: Exception) -> Response:
         # SPEC: exactly this type; media_type= would add a charset.
         headers = {**_NEVER, "Content-Type": _SIZE}
         return Response(f"{found.size}\n", status, headers)
+    if status == 500:
+        _logger.error("nothing was signed: %s", found)  # its operator's to see, nobody else's
     said = "the witness failed at this; it signed nothing" if status == 500 else str(found)
     return PlainTextResponse(f"{said}\n", status, _NEVER)
 

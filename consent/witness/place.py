@@ -6,6 +6,7 @@
     logs.policy           the logs that it knows (C2SP tlog-policy): log VKEY … quorum none
     seen/<hex>            the newest cosigned note of one log; hex: SHA-256 of its origin
     evidence/<…>.json     two notes of one log that do not go together
+    logs.lock             held while logs.policy is changed, which may be while a server runs
     lock                  held by the one server that runs on this folder
 
 A note is written to a new file, forced to the disk and renamed before anybody gets a signature. An
@@ -14,10 +15,12 @@ older copy of `seen` would let a log go back: a witness that lost it is retired,
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import tomllib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -36,9 +39,10 @@ from vault.errors import BadPlace, BadShape
 Key = SigningKey | LatticeKey
 Logs = dict[str, tuple[VerifierKey, ...]]
 MOST_KEPT = 100
-_SETTINGS, _LOGS = "witness.toml", "logs.policy"
+_SETTINGS, _LOGS, _LOGS_LOCK = "witness.toml", "logs.policy", "logs.lock"
 _KEY, _LATTICE = "witness.key", "witness-mldsa.key"
 _SEEN, _EVIDENCE = "seen", "evidence"
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,13 +102,33 @@ def add_log(folder: Path, vkey: str) -> VerifierKey:
         BadShape: no vkey of a log, or its key stands there already, also under another name.
         BadPlace: the folder is no witness's, or cannot be written.
     """
-    place, key = open_place(folder), read_vkey(vkey)
-    text = f"log {key}\n{_policy_text(folder)}"
-    read_policy(text.encode("utf-8"))
-    logs = {**place.logs, key.name: (*place.logs.get(key.name, ()), key)}
-    _check(place.name, place.keys, logs)
-    _replace(folder / _LOGS, text)
+    key = read_vkey(vkey)
+    with _changing(folder):
+        place = open_place(folder)
+        text = f"log {key}\n{_policy_text(folder)}"
+        read_policy(text.encode("utf-8"))
+        logs = {**place.logs, key.name: (*place.logs.get(key.name, ()), key)}
+        _check(place.name, place.keys, logs)
+        _replace(folder / _LOGS, text)
     return key
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[None]:
+    """Let one at a time change the logs: of two that read the same file, one would be lost."""
+    _read_name(folder / _SETTINGS)  # no lock in what is no witness's folder
+    try:
+        handle = os.open(folder / _LOGS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as bad:
+        raise BadPlace(f"cannot make {folder / _LOGS_LOCK}: {bad.strerror}") from bad
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as bad:
+            raise BadPlace(f"cannot lock {folder / _LOGS_LOCK}: {bad.strerror}") from bad
+        yield
+    finally:
+        os.close(handle)
 
 
 def _key_of(file: str, seed: bytes) -> Key:
@@ -193,14 +217,18 @@ class FileStore:
             return fresh
 
     def keep(self, evidence: Evidence) -> None:
-        """Keep evidence once, 100 files of each log and kind; raises BadPlace."""
+        """Keep evidence once, 100 files of each log and kind."""
         path = self._evidence / _file_of(evidence)
         # By log and kind: neither another log nor honest checkpoints sent with wrong proofs, which
         # anybody can do, take the room of a fork.
         alike = path.name.rpartition("-")[0]
         if path.exists() or len(list(self._evidence.glob(f"{alike}-*.json"))) >= MOST_KEPT:
             return
-        _replace(path, compact_json(evidence.plain()).decode("utf-8") + "\n")
+        try:
+            _replace(path, compact_json(evidence.plain()).decode("utf-8") + "\n")
+        except BadPlace as lost:
+            # The log must hear that it forked, whatever this disk does.
+            _logger.warning("evidence was not kept: %s", lost)
 
 
 def _file_of(evidence: Evidence) -> str:

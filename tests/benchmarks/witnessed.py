@@ -183,10 +183,8 @@ def stand(made: Made, case: Case, folder: Path) -> Iterator[Standing]:
         _publish(stage, http, tuple(vkey for vkey, _ in members), case.quorum)
         actor = stage.cast.actors[CITY]
         identity = Identity(actor.id, actor.key, (actor.opening,))
-        wire = Wire(stage.url, actor.key, http)
-        platform = Platform(identity, wire, stage.policy, stage.now)
-        acts = (iter(made.asks), iter(made.stops))
-        yield Standing(case, made, door, platform, witnesses, *acts)
+        platform = Platform(identity, Wire(stage.url, actor.key, http), stage.policy, stage.now)
+        yield Standing(case, made, door, platform, witnesses, iter(made.asks), iter(made.stops))
 
 
 def _publish(stage: Stage, http: httpx2.Client, vkeys: tuple[str, ...], quorum: int) -> None:
@@ -251,6 +249,7 @@ def fall(one: Standing, sizes: Sizes, found: Found) -> None:
 def _beside(
     one: Standing, sizes: Sizes, asks: Iterator[Act], call: Call, name: str, found: Found
 ) -> list[Done]:
+    """Return the releases that were done while others revoked."""
     releases = Group(sizes.callers, asks, call, found[name, RELEASES])
     ending = Group(sizes.callers, islice(one.stops, sizes.stops), answered, found[name, STOPS])
     return run(one.door, releases, ending)[0]
@@ -258,17 +257,14 @@ def _beside(
 
 def tables(found: Found, sizes: Sizes, cases: Sequence[Case]) -> Iterator[str]:
     """Yield the lines of both tables, as docs/performance.md has them."""
-    yield "| callers | witnesses | releases/s | times as many | median ms | more |" + (
-        " 95th ms | more | releases a checkpoint |"
-    )
+    compared = "times as many | median ms | more | 95th ms | more |"
+    yield f"| callers | witnesses | releases/s | {compared} releases a checkpoint |"
     yield "|--:|---|--:|--:|--:|--:|--:|--:|--:|"
     for callers, _ in sizes.alone:
         for case in cases:
             yield _alone(callers, case.name, found[case.name, callers], found[NONE.name, callers])
     yield ""
-    yield "| witnesses | releases/s | revocations/s | times as many | median ms | more |" + (
-        " 95th ms | more |"
-    )
+    yield f"| witnesses | releases/s | revocations/s | {compared}"
     yield "|---|--:|--:|--:|--:|--:|--:|--:|"
     for name in [name for name, part in found if part == STOPS]:
         releases, own = found[name, RELEASES], found[name, STOPS]
