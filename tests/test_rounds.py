@@ -363,7 +363,7 @@ def test_who_comes_while_a_round_runs_shares_the_next(
         for done in (first, *others):
             done.result(30)
     scene.settle()
-    # Two rounds for nine callers; a witness that is slow in the first one is left out of the second.
+    # Two rounds for nine callers; who is slow in the first one is left out of the second.
     assert set(scene.net.sent) == set(NAMES)
     assert max(scene.net.sent.count(name) for name in NAMES) == 2
     assert all(scene.place(text).cosigned for text in texts)
