@@ -19,9 +19,11 @@ from consent.commands import activity as commands
 from consent.commands.activity import ALARMS, WHAT, WHO, tell_lines
 from consent.commands.seen import read_seen, write_seen
 from consent.demo.cast import BANK, CITY
+from consent.evidence import Fork, judge_evidence, read_evidence
 from consent.history import check_one_history, open_head
 from consent.holder import Holder
 from consent.lists import Theirs, fetch_listed, fetch_whole, unlike
+from consent.log.checkpoint import Checkpoint, sign_checkpoint
 from consent.log.note import read_vkey
 from consent.log.proof import read_proof
 from consent.log.tiles import read_path
@@ -751,6 +753,13 @@ def test_the_command_ends_with_1_on_an_alarm(
     assert not (tmp_path / commands.EVIDENCE).exists()
 
 
+def tree_of_two(scene: Scene, n: int) -> str:
+    """A checkpoint of two entries as the log would sign it, with the n-th root."""
+    return sign_checkpoint(
+        Checkpoint(scene.log.name, 2, bytes([n]) * 32), scene.world.place.log_key
+    )
+
+
 def test_the_command_keeps_the_evidence_of_two_histories(
     scene: Scene,
     monkeypatch: pytest.MonkeyPatch,
@@ -764,7 +773,14 @@ def test_the_command_keeps_the_evidence_of_two_histories(
         fork = other.client.get("/log/checkpoint").text
     scene.ann.holder._look = replace(scene.ann.holder._look, checkpoint=fork)
     assert run_activity(scene, monkeypatch, tmp_path, as_json=False) == 1
-    assert fork in json.loads((tmp_path / commands.EVIDENCE).read_text())["notes"]
+    evidence = read_evidence((tmp_path / commands.EVIDENCE).read_bytes())
+    assert fork in (evidence.first, evidence.second)
+    judge_evidence(evidence, scene.log)
+    # Two trees of one size prove it alone; what proves nothing is kept as it is.
+    logs = {scene.log.name: scene.log}
+    same = [tree_of_two(scene, n) for n in (1, 2)]
+    assert isinstance(read_evidence(commands.evidence_of(same, logs)), Fork)
+    assert json.loads(commands.evidence_of([fork], logs)) == {"notes": [fork]}
     assert str(tmp_path / commands.EVIDENCE) in capsys.readouterr().out
 
 

@@ -1,13 +1,15 @@
 """``carbonvault holder activity``: everything the log holds of a person, and what is wrong with it.
 
 log-seen.json       in the holder's folder, 0600: what this device saw of the log, and its own acts
-log-evidence.json   signed checkpoints that do not fit together, once there are some
+log-evidence.json   signed checkpoints that do not fit together, for ``audit evidence``
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +18,16 @@ import typer
 from consent.activity import NOT_COMPARED, Watched
 from consent.commands.holder import opened
 from consent.commands.party import Where
+from consent.evidence import make_challenge, make_fork, write_evidence
+from consent.log.checkpoint import read_checkpoint
+from consent.log.note import VerifierKey, read_note
+from consent.logged import logs_of
 from consent.messages import Grant, Release
 from consent.monitor import Kind, Origin, Shown
 from consent.place import replace_file
 from consent.terminal import REFUSED, JsonOut, own_locale, spoken, write_json
 from vault.encoding import Json, compact_json, read_envelope
-from vault.errors import Locale
+from vault.errors import BadProof, BadShape, Locale
 from vault.months import join_window
 
 EVIDENCE = "log-evidence.json"
@@ -117,6 +123,24 @@ def add_commands(holder: typer.Typer) -> None:
     holder.command()(spoken(activity))
 
 
+def evidence_of(notes: Sequence[str], logs: Mapping[str, VerifierKey]) -> bytes:
+    """Return the file that ``carbonvault audit evidence`` judges, from notes that do not fit.
+
+    Two trees of one size prove it by themselves; two of different sizes are a question that the
+    log's tiles settle. Notes that are neither are kept as they are.
+
+    Args:
+        notes: signed checkpoints.
+        logs: the logs' keys by origin.
+    """
+    for make in (make_fork, make_challenge):
+        for first, second in combinations(notes, 2):
+            with suppress(BadProof, BadShape, KeyError):
+                origin = read_checkpoint(read_note(first).text).origin
+                return write_evidence(make(logs[origin], first, second))
+    return compact_json({"notes": [*notes]})
+
+
 def activity(
     folder: Where,
     auditor_url: Annotated[
@@ -134,8 +158,9 @@ def activity(
     with opened(folder) as holder:
         found = holder.watch(auditor_url or None)
         asked = holder.directory.listing.log.quorum
+        logs = {log.key.name: log.key for log in logs_of(holder.held)}
     if found.notes:
-        replace_file(folder / EVIDENCE, compact_json({"notes": [*found.notes]}))
+        replace_file(folder / EVIDENCE, evidence_of(found.notes, logs))
     if json_out:
         write_json(plain(found))
     else:
