@@ -702,11 +702,15 @@ def problems(world: World, calls: list[Callable[[], object]]) -> list[tuple[int,
     """Return status and body of what each call is refused with."""
     found: list[tuple[int, bytes]] = []
     for call in calls:
-        replies: list[httpx2.Response] = []
-        world.client.event_hooks = {"response": [replies.append]}
+        replies: list[tuple[int, bytes]] = []
+
+        def keep(reply: httpx2.Response, into: list[tuple[int, bytes]] = replies) -> None:
+            into.append((reply.status_code, reply.read()))
+
+        world.client.event_hooks = {"response": [keep]}
         with pytest.raises(VaultError):
             call()
-        found.append((replies[-1].status_code, replies[-1].read()))
+        found.append(replies[-1])
     world.client.event_hooks = {}
     return found
 
