@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -29,6 +28,7 @@ from consent.log.sequencer import Sequencer
 from consent.log.tlog_policy import LogPolicy, policy_of
 from consent.middleware import Answers, Meters
 from consent.place import Place
+from consent.policy import wall_clock as wall_clock
 from vault import calls, register
 from vault import http as vault_http
 from vault.dpop import Seen
@@ -43,11 +43,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 Clock = Callable[[], int]
-
-
-def wall_clock() -> int:
-    """Return the wall clock in unix seconds."""
-    return int(time.time())
 
 
 def hand_clock(path: Path) -> Clock:

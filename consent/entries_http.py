@@ -14,7 +14,6 @@ needs a proof by the key itself. Unknown and not-yours are one 404.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from consent.entry_index import EntryIndex
 from consent.log.note import VerifierKey
 from consent.middleware import Answers, Meters
+from consent.policy import wall_clock
 from vault import dpop
 from vault.calls import answer, answer_problems
 from vault.errors import LogUnavailable, NotFound, StaleProof
@@ -36,11 +36,6 @@ from vault.limits import Bucket
 _REPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(jws|json|html)")
 _MEDIA = {"jws": "application/jose", "json": "application/json", "html": "text/html"}
 _PAGE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
-
-
-def wall_clock() -> int:
-    """Return the unix seconds of this machine."""
-    return int(time.time())
 
 
 class Callers:
