@@ -26,15 +26,17 @@ from typing import Literal
 from consent.evidence import Evidence, beginning, make_challenge, make_fork, make_rollback
 from consent.log.checkpoint import Checkpoint
 from consent.log.note import VerifierKey
+from consent.log.reasons import if_refused
+from consent.log.refusal import CLOCKS
 from consent.log.tiles import ReadTile
 from consent.log.tlog_policy import LogPolicy, Opened
-from vault.encoding import Json
+from vault.encoding import Json, JsonIn
 from vault.errors import BadProof, Unreachable
 
 Kind = Literal["forked", "shrunk", "invalid", "stale", "missing", "turned"]
 WEIGHT: tuple[Kind, ...] = ("forked", "shrunk", "invalid", "stale", "missing", "turned")
 LOG, KEPT = "log", "seen before"
-CLOCKS = 300
+WATCH = "audit watch"
 
 _NUMBER = re.compile(r"[0-9]+")
 
@@ -86,6 +88,11 @@ class Copy:
         """The checkpoint itself."""
         return self.opened.checkpoint
 
+    @property
+    def witnesses(self) -> list[VerifierKey]:
+        """Who cosigned it."""
+        return [one.witness for one in self.opened.cosigned]
+
     def times(self, keys: Sequence[VerifierKey]) -> list[int]:
         """Return when these witnesses cosigned it (unix seconds)."""
         return [one.time for one in self.opened.cosigned if one.witness in keys]
@@ -124,7 +131,7 @@ def compare(
         if one.head.size == two.head.size
     ]
     found, agreed = _join(at, log, distinct, sources)  # 2, 3
-    return Compared((*alarms, *found, *_gone_back(at, copies)), agreed)
+    return Compared((*alarms, *found, *_gone_back(at, log, copies)), agreed)
 
 
 def _forked(
@@ -187,7 +194,7 @@ def _unsettled(
         return
     if tree is not shown and tree.head.size <= shown.head.size:
         return
-    challenge = _challenge(log, tree, distinct)
+    challenge = _challenge(log, tree, distinct) or _ahead(at, log, tree, shown)
     if tree is not shown:
         detail = (
             f"{tree.who} holds {tree.head.size} entries, the log shows {shown.head.size}"
@@ -211,11 +218,19 @@ def _challenge(log: VerifierKey, tree: Copy, distinct: Sequence[Copy]) -> Eviden
     return None
 
 
-def _gone_back(at: int, copies: Sequence[Copy]) -> Iterator[Alarm]:
-    by = {copy.who: copy.head.size for copy in copies}
-    if LOG in by and by[LOG] < by.get(KEPT, 0):
-        detail = f"it showed {by[KEPT]} entries before and now {by[LOG]}"
-        yield Alarm(at, "shrunk", LOG, detail, what="less than before")
+def _ahead(at: int, log: VerifierKey, larger: Copy, shown: Copy) -> Evidence | None:
+    names: list[JsonIn] = [str(key) for key in dict.fromkeys(larger.witnesses)]
+    notes = {"note": shown.signed, "known": larger.signed}
+    return if_refused("ahead", log, **notes, witnesses=names, at=at, by=WATCH)
+
+
+def _gone_back(at: int, log: VerifierKey, copies: Sequence[Copy]) -> Iterator[Alarm]:
+    by = {copy.who: copy for copy in copies}
+    shown, kept = by.get(LOG), by.get(KEPT)
+    if shown and kept and shown.head.size < kept.head.size:
+        detail = f"it showed {kept.head.size} entries before and now {shown.head.size}"
+        found = _ahead(at, log, kept, shown)
+        yield Alarm(at, "shrunk", LOG, detail, found, "less than before")
 
 
 def find_rollbacks(at: int, log: VerifierKey, copies: Sequence[Copy]) -> Iterator[Alarm]:
@@ -233,7 +248,9 @@ def find_rollbacks(at: int, log: VerifierKey, copies: Sequence[Copy]) -> Iterato
                 break
 
 
-def judge_ages(at: int, policy: LogPolicy, shown: Copy, stale: int) -> Iterator[Alarm]:
+def judge_ages(
+    at: int, log: VerifierKey, policy: LogPolicy, shown: Copy, stale: int
+) -> Iterator[Alarm]:
     """Yield what is wrong with the cosignatures that the log shows: too few, or too old."""
     cosigned = shown.opened.cosigned
     names = ", ".join(sorted({one.witness.name for one in cosigned})) or "nobody"
@@ -244,10 +261,24 @@ def judge_ages(at: int, policy: LogPolicy, shown: Copy, stale: int) -> Iterator[
     fresh = [one.witness for one in cosigned if at - stale <= one.time <= at + CLOCKS]
     if not policy.enough(fresh):
         detail = f"the cosignatures of the last {stale} s make no quorum {policy.quorum}"
-        yield Alarm(at, "stale", LOG, detail, what="quorum")
+        old = [one.witness for one in cosigned if one.witness not in fresh]
+        yield Alarm(at, "stale", LOG, detail, _stale(at, log, shown, old, stale), "quorum")
 
 
-def judge_witness(at: int, copy: Copy, keys: Sequence[VerifierKey], stale: int) -> Iterator[Alarm]:
+def _stale(
+    at: int, log: VerifierKey, shown: Copy, old: Sequence[VerifierKey], stale: int
+) -> Evidence | None:
+    names: list[JsonIn] = [str(key) for key in dict.fromkeys(old)]
+    # What is as old as the limit, to the second, is taken here and not by the rule of the file.
+    limit = stale + 1
+    return if_refused(
+        "stale", log, note=shown.signed, witnesses=names, limit=limit, at=at, by=WATCH
+    )
+
+
+def judge_witness(
+    at: int, log: VerifierKey, copy: Copy, keys: Sequence[VerifierKey], stale: int
+) -> Iterator[Alarm]:
     """Yield what is wrong with the cosignature on a witness's own copy."""
     times = copy.times(keys)
     if not times:
@@ -258,4 +289,5 @@ def judge_witness(at: int, copy: Copy, keys: Sequence[VerifierKey], stale: int) 
         yield Alarm(at, "invalid", copy.who, detail, what="clock")
     elif max(times) < at - stale:
         detail = f"its cosignature is {at - max(times)} s old"
-        yield Alarm(at, "stale", copy.who, detail, what="cosignature")
+        own = [key for key in keys if key in copy.witnesses]
+        yield Alarm(at, "stale", copy.who, detail, _stale(at, log, copy, own, stale), "cosignature")

@@ -6,6 +6,7 @@ docs/protocol.md section 6; c2sp.org/tlog-checkpoint "Signatures".
      "prefix": base64, "proof": [base64, …]}        the log signed two histories
     {… "kind": "challenge", … "old": 5, "proof": […]}   a consistency proof that does not hold
     {… "kind": "rollback", … "witness": vkey}       a witness cosigned less later than it had before
+    {… "kind": "refusal", "rule": "stale", …}       what somebody refused, and why: log/refusal.py
 
 A fork needs no one's word: the proof leads from `prefix`, the root of the second tree's beginning,
 to the root that the log signed, and `prefix` is not the root that it signed for that beginning.
@@ -18,33 +19,21 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints
+from pydantic import Field
 
 from consent.log.checkpoint import Checkpoint
-from consent.log.merkle import HASH_SIZE, prove_consistency, root_at, verify_consistency
-from consent.log.note import VerifierKey, b64, read_vkey, unb64
+from consent.log.forms import TYPE, Hashes, HashText, NoteText, VkeyText
+from consent.log.merkle import prove_consistency, root_at, verify_consistency
+from consent.log.note import VerifierKey, b64, read_vkey
+from consent.log.reasons import refusal_name
+from consent.log.refusal import Refusal, judge_refusal
 from consent.log.tiles import ReadTile, subtrees
 from consent.log.tlog_policy import Opened, open_checkpoint
 from vault.encoding import JsonIn, compact_json, strict_object
 from vault.errors import BadProof, BadShape
 from vault.messages import Shape
 
-TYPE = "log-evidence"
-MAX_EVIDENCE, MAX_NOTE = 1 << 21, 1 << 19
-MAX_PROOF = 65
-
-
-def _read_hash(found: object) -> bytes:
-    raw = unb64(found, HASH_SIZE) if isinstance(found, str) else found
-    if not isinstance(raw, bytes) or len(raw) != HASH_SIZE:
-        raise BadShape(f"wanted {HASH_SIZE} bytes of base64")
-    return raw
-
-
-HashText = Annotated[bytes, PlainValidator(_read_hash), PlainSerializer(b64, return_type=str)]
-Hashes = Annotated[tuple[HashText, ...], Field(max_length=MAX_PROOF)]
-NoteText = Annotated[str, StringConstraints(max_length=MAX_NOTE)]
-VkeyText = Annotated[str, StringConstraints(max_length=1 << 12)]
+MAX_EVIDENCE = 1 << 21
 
 
 class _Signed(Shape):
@@ -78,15 +67,22 @@ class Rollback(_Signed):
 
 
 Made = TypeVar("Made", Fork, Challenge, Rollback)
-Evidence = Fork | Challenge | Rollback
-_KINDS: dict[str, type[Evidence]] = {"fork": Fork, "challenge": Challenge, "rollback": Rollback}
+Signed = Fork | Challenge | Rollback
+"""Two notes that the log signed."""
+Evidence = Signed | Refusal
+_KINDS: dict[str, type[Evidence]] = {
+    "fork": Fork,
+    "challenge": Challenge,
+    "rollback": Rollback,
+    "refusal": Refusal,
+}
 
 
 def read_evidence(raw: bytes) -> Evidence:
     """Return the evidence of a file; nothing in it is verified yet.
 
     Raises:
-        BadShape: larger than 2 MiB, or not one of the three kinds in its only form.
+        BadShape: larger than 2 MiB, or not one of the four kinds in its only form.
     """
     if len(raw) > MAX_EVIDENCE:
         raise BadShape(f"an evidence file has at most {MAX_EVIDENCE} bytes, found {len(raw)}")
@@ -104,8 +100,10 @@ def write_evidence(evidence: Evidence) -> bytes:
 def file_name(evidence: Evidence) -> str:
     """Return a name, such as ``fork-5d41402abc4b2a76.json``; raises as heads_of does.
 
-    It is of the kind, the two checkpoints and, in a rollback, the witness.
+    It is of the kind, the two checkpoints and, in a rollback, the witness; a refusal has its own.
     """
+    if isinstance(evidence, Refusal):
+        return refusal_name(evidence)
     whose = evidence.witness if isinstance(evidence, Rollback) else ""
     shown = "".join(map(str, heads_of(evidence))) + whose
     return f"{evidence.kind}-{sha256(shown.encode()).hexdigest()[:16]}.json"
@@ -134,11 +132,13 @@ def judge_evidence(evidence: Evidence, log: VerifierKey | None = None) -> None:
                 _judge_challenge(evidence)
             case Rollback():
                 rolled_back(evidence)
+            case Refusal():
+                judge_refusal(evidence)
     except BadShape as bad:
         raise BadProof(f"the evidence cannot be read: {bad}") from bad
 
 
-def heads_of(evidence: Evidence) -> tuple[Checkpoint, Checkpoint]:
+def heads_of(evidence: Signed) -> tuple[Checkpoint, Checkpoint]:
     """Return the two checkpoints, signed by the log; raises BadProof, BadShape."""
     first, second = _open_both(read_vkey(evidence.log), evidence.first, evidence.second)
     return first.checkpoint, second.checkpoint

@@ -16,12 +16,14 @@ from dataclasses import dataclass, replace
 
 from consent.log.note import VerifierKey, read_vkey
 from consent.log.proof import Logged, read_proof, verify_proof
+from consent.log.reasons import find_refusal, if_refused, refusal_text
+from consent.log.refusal import CLOCKS
 from consent.log.tlog_policy import LogPolicy, policy_of
 from vault.directory import Directory
+from vault.encoding import JsonIn
 from vault.errors import BadDirectory, BadProof, BadShape, StaleLog
 from vault.messages import ClosedLog, LogEntry
 
-CLOCKS = 300  # seconds that a witness's clock may be ahead of ours
 _PATH = "/log"
 _FURTHER = re.compile(r"/[0-9a-z]{1,16}")
 
@@ -81,12 +83,17 @@ def path_under(first: str, name: str) -> str:
     return _PATH + own
 
 
-def log_named(directory: Directory, origin: str) -> Log:
-    """Return the log of this origin; raises BadProof when the directory lists none."""
-    for log in logs_of(directory):
+def log_named(directory: Directory, origin: str, note: str = "") -> Log:
+    """Return the log of this origin; raises BadProof when the directory lists none.
+
+    `note` is the signed checkpoint that names it; the error shows it as evidence.
+    """
+    logs = logs_of(directory)
+    for log in logs:
         if log.key.name == origin:
             return log
-    raise BadProof(f"the directory knows no log {origin[:200]!r}")
+    shown = refusal_text(find_refusal(note, logs[-1].key, ()))
+    raise BadProof(f"the directory knows no log {origin[:200]!r}", shown)
 
 
 def log_holding(directory: Directory, size: int) -> Log:
@@ -133,17 +140,23 @@ def check_logged(
             and the witnesses come after. Cosignatures that are there must verify all the same.
 
     Raises:
-        BadProof: it does not verify, or is of a log that the own policy does not know.
+        BadProof: it does not verify, or is of a log that the own policy does not know; with
+            evidence of a wrong origin or of a false cosignature.
         NotWitnessed: it does, but a quorum is missing.
     """
     try:
-        log = log_named(directory, read_proof(proof).origin)  # 1
+        parts = read_proof(proof)
     except BadShape as bad:
         raise BadProof(f"the proof file cannot be read: {bad}") from bad
+    log = log_named(directory, parts.origin, parts.checkpoint)  # 1
     _check_known(directory, log, own)
     policies = _policies(log, own)
-    witnesses = dict.fromkeys(key for policy in policies for key in policy.keys)
-    place = verify_proof(proof, text, log.key, list(witnesses))  # 2
+    witnesses = list(dict.fromkeys(key for policy in policies for key in policy.keys))
+    try:
+        place = verify_proof(proof, text, log.key, witnesses)  # 2
+    except BadProof as bad:
+        bad.evidence = refusal_text(find_refusal(parts.checkpoint, log.key, witnesses))
+        raise
     log.check_tree(place.size, place.root)  # 3
     if witnessed:
         for policy in policies:
@@ -173,7 +186,7 @@ def check_fresh(
         own: as in check_logged.
 
     Raises:
-        StaleLog: too few cosignatures have a time in (wall - limit, wall + 300].
+        StaleLog: too few cosignatures have a time in (wall - limit, wall + 300]; with evidence.
     """
     log = log_named(directory, place.origin)
     if not limit or log.last is not None:
@@ -181,7 +194,15 @@ def check_fresh(
     lately = [one.witness for one in place.cosigned if wall - limit < one.time <= wall + CLOCKS]
     if not all(policy.enough(lately) for policy in _policies(log, own)):
         times = ", ".join(f"{one.witness.name} at {one.time}" for one in place.cosigned)
-        raise StaleLog(f"wanted cosignatures of the last {limit} s at {wall}; found {times}")
+        said = f"wanted cosignatures of the last {limit} s at {wall}; found {times}"
+        raise StaleLog(said, _stale(log, place, wall, limit))
+
+
+def _stale(log: Log, place: Logged, wall: int, limit: int) -> str:
+    fresh = {one.witness for one in place.cosigned if wall - limit < one.time <= wall + CLOCKS}
+    old = [str(one.witness) for one in place.cosigned if one.witness not in fresh]
+    members: dict[str, JsonIn] = {"witnesses": [*dict.fromkeys(old)], "limit": limit, "at": wall}
+    return refusal_text(if_refused("stale", log.key, note=place.note, **members))
 
 
 def _policies(log: Log, own: LogPolicy | None) -> tuple[LogPolicy, ...]:

@@ -94,11 +94,13 @@ class Alarm:
     unproved: no valid proof. strange: signed by nobody who may, or against the entries before.
     foreign: under this person's keys, by no device of theirs. withheld: proved once, not shown now.
     history: two views of the log do not fit together. unlike: the auditor has another list.
+    `evidence` is the text of an evidence file, where there is one.
     """
 
     index: int
     kind: Kind
     detail: str
+    evidence: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,8 @@ class _Judge:
             act = self._signers.name_act(envelope)
             self._check_once(act, entry.index)  # 4
         except VaultError as broken:
-            self.alarms.append(Alarm(entry.index, kind, str(broken)))
+            evidence = broken.evidence if isinstance(broken, BadProof) else ""
+            self.alarms.append(Alarm(entry.index, kind, str(broken), evidence))
             return
         made = self._origin(entry, envelope.typ, act)  # 5
         self.entries.append(

@@ -19,6 +19,7 @@ from hashlib import sha256
 from consent.copies import (
     KEPT,
     LOG,
+    WATCH,
     WEIGHT,
     Alarm,
     Compared,
@@ -29,9 +30,11 @@ from consent.copies import (
     judge_ages,
     judge_witness,
 )
-from consent.evidence import MAX_NOTE
+from consent.log.forms import MAX_NOTE
 from consent.log.merkle import HASH_SIZE
 from consent.log.note import VerifierKey, read_utf8
+from consent.log.reasons import find_refusal
+from consent.log.refusal import Refusal
 from consent.log.tiles import WIDTH, ReadTile, Tile, width_at
 from consent.log.tlog_policy import LogPolicy, open_checkpoint
 from vault.errors import BadPlace, BadProof, BadShape, Unreachable
@@ -95,11 +98,13 @@ class Watch:
         alarms: list[Alarm] = []
         copies = [self._kept(kept)] if kept is not None else []
         # The log comes last: what a witness has by then, the log had before.
-        copies += self._ask_witnesses(at, alarms)
-        shown = self._read(at, LOG, self._ask(f"{self.prefix}/checkpoint"), alarms)
+        before = [kept] if kept is not None else []
+        copies += self._ask_witnesses(at, alarms, before)
+        before = [copy.signed for copy in copies]
+        shown = self._read(at, LOG, self._ask(f"{self.prefix}/checkpoint"), alarms, before)
         if shown:
             copies.append(shown)
-            alarms += judge_ages(at, self.policy, shown, self.stale)
+            alarms += judge_ages(at, self.log, self.policy, shown, self.stale)
         sources = [tiles_at(self.fetch, prefix) for prefix in (self.prefix, *self.mirrors)]
         compared = compare(at, self.log, copies, sources)
         alarms += [*compared.alarms, *find_rollbacks(at, self.log, copies)]
@@ -123,7 +128,7 @@ class Watch:
         except (BadShape, BadProof) as bad:
             return copy, bad
 
-    def _ask_witnesses(self, at: int, alarms: list[Alarm]) -> Iterator[Copy]:
+    def _ask_witnesses(self, at: int, alarms: list[Alarm], before: Sequence[str]) -> Iterator[Copy]:
         by_url: dict[str, list[VerifierKey]] = {}
         for member in self.policy.witnesses.values():
             if member.url:
@@ -131,9 +136,9 @@ class Watch:
         name = sha256(self.log.name.encode()).hexdigest()
         answers = self.ask_all(self._ask, [f"{url}/logs/{name}/checkpoint" for url in by_url])
         for keys, answer in zip(by_url.values(), answers, strict=True):
-            copy = self._read(at, keys[0].name, answer, alarms)
+            copy = self._read(at, keys[0].name, answer, alarms, before)
             if copy:
-                alarms += judge_witness(at, copy, keys, self.stale)
+                alarms += judge_witness(at, self.log, copy, keys, self.stale)
                 yield copy
 
     def _ask(self, url: str) -> Answer:
@@ -142,19 +147,34 @@ class Watch:
         except Unreachable as lost:
             return lost
 
-    def _read(self, at: int, who: str, answer: Answer, alarms: list[Alarm]) -> Copy | None:
-        """Return a copy; a bad cosignature is told, and what the log signed is compared still."""
+    def _read(
+        self, at: int, who: str, answer: Answer, alarms: list[Alarm], before: Sequence[str]
+    ) -> Copy | None:
+        """Return a copy; a bad cosignature is told, and what the log signed is compared still.
+
+        `before` are notes seen before, one of which a false line may have been taken from.
+        """
         if isinstance(answer, Unreachable):
             alarms.append(Alarm(at, "missing", who, str(answer), what="checkpoint"))
             return None
         try:
-            copy, wrong = self._copy(who, read_utf8(answer))
-        except (BadShape, BadProof) as bad:
+            signed = read_utf8(answer)
+            copy, wrong = self._copy(who, signed)
+        except BadShape as bad:
             alarms.append(Alarm(at, "invalid", who, str(bad), what=f"checkpoint {bad.slug}"))
             return None
+        except BadProof as bad:
+            found = self._why(at, signed, before)
+            alarms.append(Alarm(at, "invalid", who, str(bad), found, f"checkpoint {bad.slug}"))
+            return None
         if wrong is not None:
-            alarms.append(Alarm(at, "invalid", who, str(wrong), what=f"cosignature {wrong.slug}"))
+            found = self._why(at, signed, before)
+            alarms.append(Alarm(at, "invalid", who, str(wrong), found, f"cosignature {wrong.slug}"))
         return copy
+
+    def _why(self, at: int, signed: str, before: Sequence[str]) -> Refusal | None:
+        found = find_refusal(signed, self.log, self.policy.keys, before)
+        return found.model_copy(update={"at": at, "by": WATCH}) if found else None
 
     def _next(self, kept: str | None, shown: Copy | None, compared: Compared) -> str | None:
         """Return what to remember: never less, and nothing that is not proven to follow."""

@@ -15,7 +15,7 @@ from consent.auditor import Auditor
 from consent.bundle import COPY, files_of
 from consent.demo.cast import VAULT
 from consent.download import update
-from consent.evidence import file_name, judge_evidence, read_evidence
+from consent.evidence import Fork, file_name, judge_evidence, read_evidence
 from consent.judging import Judging, Kept, Report, judge
 from consent.log.checkpoint import Checkpoint, sign_checkpoint
 from consent.log.note import read_vkey
@@ -444,6 +444,7 @@ def test_the_mirror_of_a_log_that_broke_stays_as_it_was(
     assert after[beside] == Counted(world).raw("/log/checkpoint")
     found = read_evidence(after[proof])
     judge_evidence(found, read_vkey(world.log_vkey))
+    assert isinstance(found, Fork)
     assert (found.kind, proof) == ("fork", f"conflicting/{file_name(found)}")
     assert {found.first, found.second} == {before["checkpoint"].decode(), after[beside].decode()}
     assert {name: after[name] for name in before} == before

@@ -19,7 +19,7 @@ from consent.commands import activity as commands
 from consent.commands.activity import ALARMS, WHAT, WHO, tell_lines
 from consent.commands.seen import read_seen, write_seen
 from consent.demo.cast import BANK, CITY
-from consent.evidence import Fork, judge_evidence, read_evidence
+from consent.evidence import Challenge, Fork, judge_evidence, read_evidence
 from consent.history import check_one_history, open_head
 from consent.holder import Holder
 from consent.lists import Theirs, fetch_listed, fetch_whole, unlike
@@ -774,6 +774,7 @@ def test_the_command_keeps_the_evidence_of_two_histories(
     scene.ann.holder._look = replace(scene.ann.holder._look, checkpoint=fork)
     assert run_activity(scene, monkeypatch, tmp_path, as_json=False) == 1
     evidence = read_evidence((tmp_path / commands.EVIDENCE).read_bytes())
+    assert isinstance(evidence, Fork | Challenge)
     assert fork in (evidence.first, evidence.second)
     judge_evidence(evidence, scene.log)
     # Two trees of one size prove it alone; what proves nothing is kept as it is.

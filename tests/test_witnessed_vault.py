@@ -259,6 +259,19 @@ def test_witness_that_knows_more_stops_everything_that_logs(world: Witnessed) ->
     assert world.client.get("/log/checkpoint").status_code == 200
 
 
+def test_stop_on_a_vault_that_a_witness_stopped_counts_though_it_is_not_proved(
+    world: Witnessed,
+) -> None:
+    ann, grant = due(world)
+    world.log.stop("a witness knows more")
+    with pytest.raises(LogUnavailable):
+        ann.holder.stop(grant)
+    assert "sealed" not in world.ask(grant).text
+    world.log.stopped = ""  # as a fresh start finds it
+    check_problem(world.ask(grant), Revoked)
+    assert len(texts(world, "cv1-revoke")) == 1  # taken then, and logged now
+
+
 # What is told
 
 

@@ -53,7 +53,9 @@ class ManyLogs(Net):
         """Return what a witness knows of a log."""
         return self.trees.setdefault((name, origin), Witness(name, self.wall))
 
-    def __call__(self, url: str, body: bytes) -> Answer:
+    def __call__(self, url: str, body: bytes | None) -> Answer:
+        if body is None:
+            return super().__call__(url, body)
         name, origin = url.split("/")[2], request(body)[2].origin
         self.asked.append((name, origin))
         if name in self.down or name in self.lies:

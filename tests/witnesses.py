@@ -3,6 +3,7 @@
 net = Net(wall); policy = net.policy(2)      three witnesses, two of which make the quorum
 net.down.add("w1.example")                   no answer
 net.lies["w2.example"] = lambda body: …      another answer than the honest one
+net.shows["w3.example"] = note               another newest checkpoint than its own
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Witness:
     wall: Callable[[], int]
     size: int = 0
     root: bytes = merkle.EMPTY_ROOT
+    note: str = ""
     olds: list[int] = field(default_factory=list)
 
     @property
@@ -69,7 +71,13 @@ class Witness:
         except BadProof:
             return Answer(422, "text/plain", b"")
         self.size, self.root = checkpoint.size, checkpoint.root
-        return Answer(200, "text/plain", self.line(checkpoint))
+        line = self.line(checkpoint)
+        self.note = body.decode().partition("\n\n")[2] + line.decode()
+        return Answer(200, "text/plain", line)
+
+    def show(self) -> Answer:
+        """What it answers to monitors: the newest checkpoint that it cosigned."""
+        return Answer(200 if self.note else 404, "text/plain", self.note.encode())
 
 
 class Net:
@@ -79,14 +87,25 @@ class Net:
         self.witnesses = {name: Witness(name, wall) for name in names}
         self.down: set[str] = set()
         self.lies: dict[str, Callable[[bytes], Answer]] = {}
+        self.shows: dict[str, str] = {}
         self.sent: list[str] = []
 
-    def __call__(self, url: str, body: bytes) -> Answer:
-        name = url.removeprefix("https://").removesuffix("/add-checkpoint")
+    def __call__(self, url: str, body: bytes | None) -> Answer:
+        name = url.removeprefix("https://").partition("/")[0]
+        if body is None:
+            return self.show(name)
         self.sent.append(name)
         if name in self.down:
             raise Unreachable(f"no answer of {name}")
         return self.lies.get(name, self.witnesses[name].answer)(body)
+
+    def show(self, name: str) -> Answer:
+        """What a witness answers to monitors."""
+        if name in self.down:
+            raise Unreachable(f"no answer of {name}")
+        if name in self.shows:
+            return Answer(200, "text/plain", self.shows[name].encode())
+        return self.witnesses[name].show()
 
     def text(self, quorum: int) -> str:
         """Return a policy file in which so many of the witnesses make the quorum."""

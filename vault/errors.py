@@ -335,11 +335,19 @@ class BadTotal(Local):
 
 
 class BadProof(Local):
-    """A log proof, checkpoint or signature does not verify under the policy."""
+    """A log proof, checkpoint or signature does not verify under the policy.
+
+    `evidence` is the text of an evidence file that shows what was refused, where there is one.
+    """
 
     slug = "bad-proof"
     en = "The public record does not prove this."
     zh = "公开记录不能证明此事。"
+
+    def __init__(self, detail: str = "", evidence: str = "") -> None:
+        """Keep the evidence file's text."""
+        super().__init__(detail)
+        self.evidence = evidence
 
 
 class NotWitnessed(BadProof):
@@ -377,11 +385,6 @@ class Forked(BadProof):
     slug = "forked"
     en = "The public record shows two histories. Keep this message: it is evidence."
     zh = "公开记录出现两种不同的历史。请保留这条消息作为证据。"
-
-    def __init__(self, detail: str, evidence: str = "") -> None:
-        """Keep the evidence file's text."""
-        super().__init__(detail)
-        self.evidence = evidence
 
 
 class BadDirectory(Local):

@@ -2,6 +2,7 @@
 
 log-seen.json       in the holder's folder, 0600: what this device saw of the log, and its own acts
 log-evidence.json   signed checkpoints that do not fit together, for ``audit evidence``
+evidence/…          what was refused: a wrong origin, false or old cosignatures, for the same
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import typer
 from consent.activity import NOT_COMPARED, Watched
 from consent.commands.holder import opened
 from consent.commands.party import Where
+from consent.commands.refused import keep_evidence, keeping
 from consent.evidence import make_challenge, make_fork, write_evidence
 from consent.log.checkpoint import read_checkpoint
 from consent.log.note import VerifierKey, read_note
@@ -30,7 +32,7 @@ from vault.encoding import Json, compact_json, read_envelope
 from vault.errors import BadProof, BadShape, Locale
 from vault.months import join_window
 
-EVIDENCE = "log-evidence.json"
+EVIDENCE, FOLDER = "log-evidence.json", "evidence"
 YEAR_10000 = 253_402_300_800
 Words = Mapping[Locale, str]
 WHAT: Mapping[str, Words] = {
@@ -147,6 +149,10 @@ def activity(
         str, typer.Option(help="Where the auditor shows its list; else the directory says it.")
     ] = "",
     json_out: JsonOut = False,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", file_okay=False, help="Else: `evidence` in the folder."),
+    ] = None,
 ) -> None:
     """Show each use of your figures and all else the log holds of you; exit code 1 on an alarm.
 
@@ -155,12 +161,15 @@ def activity(
 
     Example: carbonvault holder activity ./me --auditor-url https://audit.example
     """
-    with opened(folder) as holder:
+    shelf = evidence or folder / FOLDER
+    with keeping(shelf, "holder"), opened(folder) as holder:
         found = holder.watch(auditor_url or None)
         asked = holder.directory.listing.log.quorum
         logs = {log.key.name: log.key for log in logs_of(holder.held)}
     if found.notes:
         replace_file(folder / EVIDENCE, evidence_of(found.notes, logs))
+    for text in dict.fromkeys(alarm.evidence for alarm in found.alarms):
+        keep_evidence(shelf, "holder", text)
     if json_out:
         write_json(plain(found))
     else:

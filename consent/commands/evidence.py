@@ -3,6 +3,7 @@
 fork       The log signed two histories. …
 challenge  The log signed both checkpoints. Whether one history holds both is not proven. …
 rollback   The witness cosigned 7 entries after 9. …
+refusal    What was refused, and why: refused.py.
 
 With --tiles a challenge is settled: the tiles of its second tree show a fork, which is written
 beside it, or that the second tree begins with the first.
@@ -10,12 +11,12 @@ beside it, or that the second tree begins with the first.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from consent.commands.refused import describe_refusal, refusal_members, when
 from consent.commands.web import Web
 from consent.copies import TilesOf
 from consent.evidence import (
@@ -33,6 +34,7 @@ from consent.evidence import (
     write_evidence,
 )
 from consent.log.note import read_vkey
+from consent.log.refusal import Refusal
 from consent.place import replace_file
 from consent.terminal import JsonOut, own_locale, spoken, tell
 from consent.watch import tiles_at
@@ -62,8 +64,8 @@ def evidence(
 ) -> None:
     """Judge an evidence file, offline: what it proves, and what it does not.
 
-    Exit code 1 when it proves nothing, or when the tiles settle nothing. Tiles are those of the
-    log itself, of a mirror, or of a log's folder that `carbonvault log export` wrote.
+    Exit code 1 when it is not what it says, or when the tiles settle nothing. Tiles are those of
+    the log itself, of a mirror, or of a log's folder that `carbonvault log export` wrote.
 
     Example: carbonvault audit evidence fork-5d41402abc4b2a76.json --log VKEY
     """
@@ -73,13 +75,13 @@ def evidence(
     except BadShape as bad:
         raise BadProof(f"{file.name} is no evidence file: {bad}") from bad
     judge_evidence(found, pinned)
-    lines = [*describe(found, own_locale()), _of_key(found, bool(pinned), own_locale())]
-    first, second = heads_of(found)
+    known, locale = bool(pinned), own_locale()
+    lines = [*describe(found, locale, pinned=known), _of_key(found, known, locale)]
     members: dict[str, Json] = {
         "kind": found.kind,
         "log": found.log,
-        "pinned": bool(pinned),
-        "sizes": [first.size, second.size],
+        "pinned": known,
+        **_members(found, known),
         "says": [*lines],
     }
     if tiles:
@@ -87,6 +89,13 @@ def evidence(
         lines += more
         members |= {**settled, "says": [*lines]}
     tell(json_out, members, "\n".join(lines))
+
+
+def _members(found: Evidence, pinned: bool) -> dict[str, Json]:
+    if isinstance(found, Refusal):
+        return refusal_members(found, pinned)
+    first, second = heads_of(found)
+    return {"sizes": [first.size, second.size]}
 
 
 def _settle(found: Evidence, file: Path, where: str) -> tuple[dict[str, Json], list[str]]:
@@ -134,8 +143,10 @@ def _read(path: Path, most: int) -> bytes:
         raise BadPlace(f"cannot read {path}: {bad.strerror}") from bad
 
 
-def describe(found: Evidence, locale: Locale) -> list[str]:
+def describe(found: Evidence, locale: Locale, *, pinned: bool = False) -> list[str]:
     """Return what a judged evidence proves and what it does not, as sentences.
+
+    `pinned`: the log's key is the one that the reader knows.
 
     Raises:
         BadProof, BadShape: it was not judged before.
@@ -147,6 +158,8 @@ def describe(found: Evidence, locale: Locale) -> list[str]:
             return _of_challenge(found, locale)
         case Rollback():
             return _of_rollback(found, locale)
+        case Refusal():
+            return describe_refusal(found, pinned, locale)
 
 
 def _of_fork(found: Fork, locale: Locale) -> list[str]:
@@ -190,7 +203,7 @@ def _of_challenge(found: Challenge, locale: Locale) -> list[str]:
 
 def _of_rollback(found: Rollback, locale: Locale) -> list[str]:
     first, second = heads_of(found)
-    before, after = map(_when, rolled_back(found))
+    before, after = map(when, rolled_back(found))
     witness = read_vkey(found.witness).name
     if locale == "zh-CN":
         return [
@@ -205,12 +218,6 @@ def _of_rollback(found: Rollback, locale: Locale) -> list[str]:
         "A witness must not do so: the witness, its clock or the log went back.",
         "Not proven: that the log has two histories, or which of the three is to blame.",
     ]
-
-
-def _when(seconds: int) -> str:
-    if seconds < 253_402_300_800:  # the year 10000
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{seconds} s"
 
 
 def _of_key(found: Evidence, pinned: bool, locale: Locale) -> str:

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from consent.commands.party import Where, accepted, add_party_commands
+from consent.commands.refused import keep_evidence, keeping
 from consent.parties import platform_of
 from consent.platform import Platform, Proofs, Rechecked, Total, write_total
 from consent.terminal import REFUSED, JsonOut, bars, new_app, own_locale, spoken, tell, write_json
 from vault.encoding import Json, strict_object
-from vault.errors import BadFile, BadShape, Locale, VaultError
+from vault.errors import BadFile, BadProof, BadShape, Locale, VaultError
 from vault.messages import parse_hex
 from vault.months import Window, join_window, parse_month
 
@@ -23,7 +24,11 @@ GrantId = Annotated[str, typer.Argument(help="The grant's id, 32 hex digits.")]
 Keep = Annotated[
     bool, typer.Option("--keep", help="Keep what proves it in the folder, under proofs/.")
 ]
-PROOFS = "proofs"
+EvidenceFolder = Annotated[
+    Path | None,
+    typer.Option("--evidence", file_okay=False, help="Else: `evidence` in the platform's folder."),
+]
+PROOFS, EVIDENCE = "proofs", "evidence"
 LARGEST = 1 << 24
 NO_WITNESS: dict[Locale, str] = {
     "en": "No witness: that the log shows everybody the same is the vault's own word.",
@@ -79,16 +84,19 @@ def total(
         typer.Option(exists=True, dir_okay=False, help="An auditor's report; it must cover it."),
     ] = None,
     keep: Keep = False,
+    evidence: EvidenceFolder = None,
     json_out: JsonOut = False,
 ) -> None:
     """Ask for one consented total, and check it before it is shown.
 
-    With --report the total is shown only when an auditor's signed report covers it.
+    With --report the total is shown only when an auditor's signed report covers it. What is refused
+    for what log or witnesses signed is kept as a file for `carbonvault audit evidence`.
 
     Example: carbonvault platform total ./platform GRANT 2026-01 --report report.jws
     """
-    platform = opened(folder, keep)
-    found = platform.total(parse_hex(grant, 16), read_window(window), purpose)
+    with keeping(evidence or folder / EVIDENCE, "platform"):
+        platform = opened(folder, keep)
+        found = platform.total(parse_hex(grant, 16), read_window(window), purpose)
     if report is not None:
         found = platform.audited(found, read_report(report))
     announce_witnesses(found)
@@ -102,6 +110,7 @@ def totals(
     folder: Where,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSON lines.")],
     keep: Keep = False,
+    evidence: EvidenceFolder = None,
     json_out: JsonOut = False,
 ) -> None:
     """Ask for many totals, one a line: {"grant": …, "window": "2026-01", "purpose": …}.
@@ -112,11 +121,13 @@ def totals(
     Example: carbonvault platform totals ./platform asks.jsonl --json
     """
     lines = list(_lines(file))
-    platform, refused, witnessed = opened(folder, keep), 0, True
+    shelf, refused, witnessed = evidence or folder / EVIDENCE, 0, True
+    with keeping(shelf, "platform"):
+        platform = opened(folder, keep)
     with bars() as story:
         done = story.work("totals", len(lines)) if lines else lambda: None
         for number, line in lines:
-            members, told = _answer(platform, line)
+            members, told = _answer(platform, line, shelf)
             refused += "error" in members
             witnessed &= bool(members.get("witnesses", True))
             if json_out:
@@ -202,12 +213,13 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
-def _answer(platform: Platform, line: bytes) -> tuple[dict[str, Json], str]:
+def _answer(platform: Platform, line: bytes, shelf: Path) -> tuple[dict[str, Json], str]:
     """Return one total, or the error that met the line, as JSON members and as text."""
     try:
         grant, window, purpose = _ask(line)
         found = platform.total(grant, window, purpose)
     except VaultError as bad:
+        keep_evidence(shelf, "platform", bad.evidence if isinstance(bad, BadProof) else "")
         return {"error": bad.slug, "detail": str(bad)}, f"{bad.slug}: {bad}"
     return write_total(found), f"{found.grams} g, checked against: {found.checked}"
 

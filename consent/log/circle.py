@@ -11,7 +11,8 @@ the next, so load makes batches by itself. A round ends as soon as it has its qu
 hangs holds up nobody. The quorum is that of the vault's own policy and of the directory in force.
 
 A witness that knows more of this log than the database holds, or another history of it, stops the
-vault's logs: the database was rolled back, and to sign on would be a fork.
+vault's logs: the database was rolled back, and to sign on would be a fork. What it refuses, and who
+is silent while a release waits, is kept for others to judge (grounds.py).
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Circle:
         """Ask nobody yet.
 
         Args:
-            log: which is stopped when a witness knows more.
+            log: which is stopped when a witness knows more; its shelf keeps why.
             tree: whose checkpoints; made under the same policy.
             policy: the witnesses to ask, with their URLs, and the vault's own quorum.
             listed: gives the witnesses and the quorum that the directory in force has for this log.
@@ -94,7 +95,7 @@ class Circle:
         """
         self._log, self._tree, self._policy, self._listed = log, tree, policy, listed
         self._wall = wall
-        self._witnesses = witnesses_of(policy, tree, send, wall)
+        self._witnesses = witnesses_of(policy, tree, send, wall, log.shelf)
         self._turn = threading.Condition()
         self._running, self._failed = False, False
         self._begun = self._done = 0
@@ -137,6 +138,8 @@ class Circle:
         self._share(lambda: self._covers(index), patient=False)
         self._log.check_running()
         if not self._covers(index):
+            for witness in self._witnesses:
+                witness.grounds.keep_silence()
             raise LogUnavailable(self._told())
 
     def refresh(self) -> None:
@@ -241,7 +244,8 @@ class Circle:
         try:
             lines = witness.ask(made.signed, made.checkpoint, made.began)
         except BadDatabase as another:
-            self._log.stop(str(another))
+            self._log.stop(str(another))  # before anything else: what comes now may take its time
+            witness.keep_ahead(made.signed)
         except VaultError:
             pass  # it is only missing; its state says so
         finally:

@@ -4,6 +4,7 @@ docs/protocol.md section 6; c2sp.org/tlog-witness.
 
     witness.ask(signed, checkpoint, began)   →   [its cosignatures that count]
     witness.seen                             →   Seen("w1.example", size=12, at=1767225600, "ok")
+    witness.grounds                              what is kept of what was refused
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import groupby
 from typing import Literal
 
 from consent.log.checkpoint import Checkpoint
-from consent.log.note import VerifierKey
+from consent.log.grounds import Grounds, Shelf
+from consent.log.note import VerifierKey, read_utf8
+from consent.log.refusal import CLOCKS
 from consent.log.submission import Answer, Line, Send, read_lines, read_size, write_request
 from consent.log.tlog_policy import LogPolicy
 from consent.log.tree import Tree
 from vault.errors import BadDatabase, BadProof, BadShape, Unreachable, VaultError
 
 TRIES = 3
-CLOCKS = 300
-"""How many seconds a witness's clock may differ from ours."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,14 @@ class FarWitness:
         log: Tree,
         send: Send,
         wall: Callable[[], int],
+        shelf: Shelf,
     ) -> None:
         """Know nothing of it yet; `member` is its name and URL."""
         name, url = member
         self.seen = Seen(name)
         self.asked = threading.Lock()  # held while a request is in flight
-        self._url, self._keys = url.rstrip("/") + "/add-checkpoint", keys
+        self._url, self._keys = url.rstrip("/"), keys
+        self.grounds = Grounds(keys, log, wall, shelf)
         self._log, self._send, self._wall = log, send, wall
 
     def ask(self, signed: str, checkpoint: Checkpoint, began: int) -> list[Line]:
@@ -68,9 +72,14 @@ class FarWitness:
         """
         try:
             lines = self._submit(signed, checkpoint, began)
+        except Unreachable:
+            self.grounds.missed()
+            self.miss()
+            raise
         except VaultError:
             self.miss()
             raise
+        self.grounds.spoke(signed, lines)
         at = max(line.cosigned.time for line in lines)
         self.seen = Seen(self.seen.name, checkpoint.size, at, "ok")
         return lines
@@ -79,14 +88,24 @@ class FarWitness:
         """Take down that it did not answer, or could not be asked."""
         self.seen = replace(self.seen, state="missing")
 
+    def keep_ahead(self, signed: str) -> None:
+        """Keep that it knows more than the database, beside what it shows of this log now."""
+        name = sha256(self._log.vkey.name.encode("utf-8")).hexdigest()
+        try:
+            answer = self._send(f"{self._url}/logs/{name}/checkpoint", None)
+            theirs = read_utf8(answer.body) if answer.status == 200 else ""
+        except (Unreachable, BadShape):
+            theirs = ""
+        self.grounds.ahead(signed, theirs)
+
     def _submit(self, signed: str, checkpoint: Checkpoint, began: int) -> list[Line]:
         size = checkpoint.size
         old = min(self.seen.size, size)
         for _ in range(TRIES):
             body = write_request(old, self._log.consistency(old, size), signed)
-            answer = self._send(self._url, body)
+            answer = self._send(f"{self._url}/add-checkpoint", body)
             if answer.status == 200:
-                return self._good(checkpoint, began, answer)
+                return self._good(signed, checkpoint, began, answer)
             if answer.status == 422:
                 raise BadDatabase(self._another(old, size))
             if answer.status != 409:
@@ -112,12 +131,13 @@ class FarWitness:
             raise Unreachable(f"{self.seen.name} does not take the size {old}")
         return named
 
-    def _good(self, checkpoint: Checkpoint, began: int, answer: Answer) -> list[Line]:
+    def _good(self, signed: str, checkpoint: Checkpoint, began: int, answer: Answer) -> list[Line]:
         lines = read_lines(answer, checkpoint, self._keys)
         # A line of another time is an old one shown again, or of a clock that nobody can go by.
         first, last = max(self.seen.at, began - CLOCKS), self._wall() + CLOCKS
         good = [line for line in lines if first <= line.cosigned.time <= last]
         if not good:
+            self.grounds.refused(signed, read_utf8(answer.body), began)
             raise BadProof(f"no cosignature of {self.seen.name} counts")
         return good
 
@@ -129,7 +149,7 @@ class FarWitness:
 
 
 def witnesses_of(
-    policy: LogPolicy, log: Tree, send: Send, wall: Callable[[], int]
+    policy: LogPolicy, log: Tree, send: Send, wall: Callable[[], int], shelf: Shelf
 ) -> tuple[FarWitness, ...]:
     """Return the witnesses of a policy; keys of one name and URL are one, and asked once."""
 
@@ -140,6 +160,6 @@ def witnesses_of(
         ((each.key.name, each.url, each.key) for each in policy.witnesses.values()), key=place
     )
     return tuple(
-        FarWitness(where, tuple(key for _, _, key in group), log, send, wall)
+        FarWitness(where, tuple(key for _, _, key in group), log, send, wall, shelf)
         for where, group in groupby(members, key=place)
     )

@@ -18,7 +18,7 @@ and then says nothing. Salt and time are not to be believed before the proof is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from consent.log.cosignature import Cosigned
@@ -93,8 +93,9 @@ def _member(line: str, name: str) -> str:
 class Logged:
     """What a verified proof says: the text's index and time, in the tree of this size and root.
 
-    `origin` is the name of the log. The index counts in that log alone, until a directory says
-    which logs came before it (consent/logged.py); the size is always that one log's.
+    `origin` is the name of the log, `note` the signed checkpoint as it came. The index counts in
+    that log alone, until a directory says which logs came before it (consent/logged.py); the size
+    is always that one log's.
     """
 
     index: int
@@ -103,6 +104,7 @@ class Logged:
     root: bytes
     cosigned: tuple[Cosigned, ...]
     origin: str
+    note: str = field(default="", compare=False, repr=False)
 
 
 def verify_proof(
@@ -136,4 +138,12 @@ def verify_proof(
     head = opened.checkpoint
     leaf = leaf_hash(leaf_data(parts.salt, parts.at, text))
     verify_inclusion(leaf, parts.index, head.size, head.root, parts.hashes)  # 3
-    return Logged(parts.index, parts.at, head.size, head.root, opened.cosigned, head.origin)
+    return Logged(
+        parts.index,
+        parts.at,
+        head.size,
+        head.root,
+        opened.cosigned,
+        head.origin,
+        parts.checkpoint,
+    )

@@ -24,6 +24,7 @@ from typing import TypeVar
 
 from consent.log import growth, rows
 from consent.log.checkpoint import read_checkpoint
+from consent.log.grounds import NoShelf, Shelf, keep_known
 from consent.log.note import VerifierKey, read_note
 from consent.log.tlog_policy import LogPolicy, Opened
 from consent.log.tree import Tree, in_service
@@ -48,6 +49,7 @@ class Sequencer:
         keep: Callable[[str], None] = lambda _: None,
         policy: LogPolicy | None = None,
         later: Sequence[tuple[str, SigningKey]] = (),
+        shelf: Shelf | None = None,
     ) -> None:
         """Open the logs, signing the empty tree when the first one is new.
 
@@ -60,6 +62,7 @@ class Sequencer:
             policy: the witnesses and the quorum that make a checkpoint a cosigned one.
             later: origins and keys of the logs that follow, in their order; one signs nothing
                 before the turn to it.
+            shelf: where evidence is put of what was refused; None: it is not kept.
 
         Raises:
             BadShape: an origin cannot be a key's name.
@@ -71,7 +74,7 @@ class Sequencer:
         self.trees = tuple(Tree(database, n, name, policy) for n, name in enumerate(names))
         self._database = database
         self._keep = keep
-        self.stopped = ""
+        self.stopped, self.shelf = "", shelf or NoShelf()
         self._lock = threading.Lock()
         self._last = database.write(self._begin)
         for checkpoint in known:
@@ -237,7 +240,11 @@ class Sequencer:
         except BadShape as bad:
             raise BadDatabase(f"the known checkpoint is not one of this log: {bad}") from bad
         tree = next((tree for tree in self.trees if tree.vkey.name == origin), self.trees[0])
-        self._database.read(lambda tx: rows.check_known(tx, tree.number, tree.vkey, text))
+        try:
+            self._database.read(lambda tx: rows.check_known(tx, tree.number, tree.vkey, text))
+        except BadDatabase:
+            keep_known(self.shelf, tree, text)
+            raise
 
     def _take(self) -> None:
         """Take all waiting rows; the caller holds the lock."""

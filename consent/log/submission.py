@@ -14,6 +14,8 @@ docs/protocol.md section 6; c2sp.org/tlog-witness.
     409  text/x.tlog.size "4\n"                       it saw another size
     422                                               what it saw is no beginning of this tree,
                                                       or has the same size and another root
+
+    GET https://w1.example/logs/<hex SHA-256 of the origin>/checkpoint     what it cosigned last
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-Send = Callable[[str, bytes], Answer]
-"""Posts a body to a URL and gives the answer; raises Unreachable."""
+Send = Callable[[str, bytes | None], Answer]
+"""Posts a body to a URL, or GETs it where there is none; gives the answer; raises Unreachable."""
 
 
 class Line(NamedTuple):
@@ -57,24 +59,25 @@ class Line(NamedTuple):
 
 
 class Carrier:
-    """Posts over HTTP, connections kept open; safe in several threads."""
+    """Posts and gets over HTTP, connections kept open; safe in several threads."""
 
     def __init__(self) -> None:
         """Take no proxy from the environment, follow no redirect."""
         self._http = open_http(TIMEOUT)
         weakref.finalize(self, self._http.close)
 
-    def __call__(self, url: str, body: bytes) -> Answer:
-        """Return the answer to one POST.
+    def __call__(self, url: str, body: bytes | None) -> Answer:
+        """Return the answer to one POST, or to one GET without a body.
 
         Raises:
             Unreachable: none within 9 seconds, or one of more than 64 KiB.
         """
-        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        headers = {} if body is None else {"Content-Type": "text/plain; charset=utf-8"}
+        method = "GET" if body is None else "POST"
         try:
             with (
                 within(LONGEST) as until,
-                self._http.stream("POST", url, content=body, headers=headers) as reply,
+                self._http.stream(method, url, content=body, headers=headers) as reply,
             ):
                 return _read(reply, until)
         except (httpx2.HTTPError, httpx2.InvalidURL) as lost:

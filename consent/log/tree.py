@@ -95,6 +95,19 @@ class Tree:
 
         return self._read(work)
 
+    def kept(self) -> str:
+        """Return the note of the cosigned checkpoint as it is stored; empty: there was none yet."""
+        return self._read(lambda tx: rows.note_of(tx, self.number))
+
+    def tiles_at(self, size: int) -> tiles.ReadTile:
+        """Return the reader of the tiles as they are in the tree of the first `size` entries."""
+
+        def read(level: int, n: int) -> bytes:
+            width = tiles.width_at(size, level, n) * merkle.HASH_SIZE
+            return self._read(lambda tx: rows.tiles_of(tx, self.number)(level, n))[:width]
+
+        return read
+
     def keep_cosigned(self, signed: str) -> None:
         """Keep a checkpoint of this tree that has the quorum, unless a newer one is kept.
 

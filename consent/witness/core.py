@@ -31,59 +31,25 @@ from typing import Protocol
 from consent.evidence import Evidence, make_challenge, make_fork
 from consent.log.checkpoint import Checkpoint, read_checkpoint
 from consent.log.cosignature import LatticeKey, cosign, verify_cosignature, witness_key
-from consent.log.merkle import EMPTY_ROOT, HASH_SIZE, verify_consistency
+from consent.log.merkle import EMPTY_ROOT, verify_consistency
 from consent.log.note import (
     ED25519,
     Note,
     Signature,
     VerifierKey,
     read_note,
-    read_number,
-    read_utf8,
     read_vkey,
-    unb64,
 )
-from consent.log.proof import MAX_HASHES
 from consent.log.tlog_policy import open_checkpoint
+from consent.witness.request import Request as Request
+from consent.witness.request import read_request as read_request
+from consent.witness.twins import find_twins
 from vault.crypto.keys import SigningKey
 from vault.errors import BadPlace, BadProof, BadShape, Forked, NotFound, OldSize
 
 MAX_NAME = 255
 SLOWEST = 3600
 """How many seconds the clock may be behind the last cosignature of a log."""
-_OLD = "old "
-
-
-@dataclass(frozen=True)
-class Request:
-    """The body of an add-checkpoint taken apart; nothing in it is verified yet."""
-
-    old: int
-    proof: tuple[bytes, ...]
-    note: Note
-    checkpoint: Checkpoint
-
-
-def read_request(body: bytes) -> Request:
-    """Return the parts of an add-checkpoint's body.
-
-    Raises:
-        BadShape: another form, more than 63 hashes, or an old size above the checkpoint's.
-    """
-    head, _, signed = read_utf8(body).partition("\n\n")
-    old, *hashes = head.split("\n")
-    if not old.startswith(_OLD) or len(hashes) > MAX_HASHES:
-        raise BadShape(f"wanted a line with the old size and up to {MAX_HASHES} hashes")
-    note = read_note(signed)
-    request = Request(
-        old=read_number(old.removeprefix(_OLD)),
-        proof=tuple(unb64(line, HASH_SIZE) for line in hashes),
-        note=note,
-        checkpoint=read_checkpoint(note.text),
-    )
-    if request.old > request.checkpoint.size:
-        raise BadShape("the old size is above the checkpoint's")
-    return request
 
 
 def log_id(origin: str) -> str:
@@ -156,6 +122,8 @@ class Witness:
         that was cosigned last. 5. the proof shows that the new tree begins with the old one.
         6. the note is stored, and nothing came between 4 and 6.
 
+        What fails 2 or 3 and was signed by the key of another known log is kept: one key, two logs.
+
         Raises:
             BadShape: 1. NotFound: 2. BadProof: 3. OldSize: 4, with the size wanted.
             Forked: 5; the two notes are kept.
@@ -190,6 +158,21 @@ class Witness:
 
     def _signed(self, request: Request) -> Note:
         """Return the note with one line of each trusted key that signed it."""
+        try:
+            return self._trusted(request)
+        except (NotFound, BadProof):
+            self._keep_twins(request)
+            raise
+
+    def _keep_twins(self, request: Request) -> None:
+        for origin, keys in self.logs.items():
+            if origin != request.checkpoint.origin:
+                newest = self._store.newest(origin) or ""
+                for twin in find_twins(request.note, keys, newest):
+                    at = {"at": max(0, self._now()), "by": self.name}
+                    self._store.keep(twin.model_copy(update=at))
+
+    def _trusted(self, request: Request) -> Note:
         trusted = self.logs.get(request.checkpoint.origin)
         if trusted is None:
             raise NotFound("this witness does not know the checkpoint's origin")

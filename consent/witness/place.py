@@ -5,7 +5,7 @@
     witness-mldsa.key     ML-DSA-44 seed, the same form; may be missing
     logs.policy           the logs that it knows (C2SP tlog-policy): log VKEY … quorum none
     seen/<hex>            the newest cosigned note of one log; hex: SHA-256 of its origin
-    evidence/<…>.json     two notes of one log that do not go together
+    evidence/<…>.json     two notes of one log that do not go together, or of two under one key
     logs.lock             held while logs.policy is changed, which may be while a server runs
     lock                  held by the one server that runs on this folder
 
@@ -26,9 +26,10 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
-from consent.evidence import Evidence, heads_of
+from consent.evidence import Evidence, file_name, heads_of
 from consent.log.cosignature import LatticeKey
 from consent.log.note import VerifierKey, read_vkey
+from consent.log.refusal import Refusal
 from consent.log.tlog_policy import read_policy
 from consent.place import read_key, read_text, replace_file, write_key, write_new, write_settings
 from consent.witness.core import Witness, log_id
@@ -233,6 +234,8 @@ class FileStore:
 
 def _file_of(evidence: Evidence) -> str:
     """Return a name by kind, log and the two checkpoints: lines and proofs could be varied."""
+    if isinstance(evidence, Refusal):
+        return file_name(evidence)
     first, second = heads_of(evidence)
     both = sha256(f"{first}{second}".encode()).hexdigest()
     return f"{evidence.kind}-{log_id(first.origin)[:16]}-{both[:32]}.json"
