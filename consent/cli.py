@@ -9,6 +9,7 @@ import logging
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from consent.commands import (
     directory,
     entries,
     own,
+    page,
     platform,
     receipts,
     sample,
@@ -36,14 +38,16 @@ from consent.commands.compare import compare_export
 from consent.commands.consents import consents_app
 from consent.commands.evidence import evidence
 from consent.commands.holder import holder_app
+from consent.commands.listen import listen_localhost
 from consent.commands.methodology import methodology_app
 from consent.commands.records import records_app
 from consent.commands.witness import witness_app
 from consent.demo.cast import CITY
 from consent.demo.company import RELEASE
-from consent.demo.play import play
+from consent.demo.play import Played, play
 from consent.demo.plot import MONTHS, read_plot
 from consent.demo.stage import Stage
+from consent.demo.visit import Visit
 from consent.terminal import REFUSED, JsonOut, Story, new_app, spoken, write_json
 from vault.encoding import Json
 
@@ -56,6 +60,7 @@ audit.audit_app.command("sample")(sample.sample_audit)
 audit.audit_app.add_typer(witness_app, name="witness")
 for group in (verify, bundle, entries):
     group.add_commands(audit.audit_app)
+page.add_commands(audit.audit_app, holder_app)
 holder_app.command("sample")(sample.sample_holder)
 books.add_commands(source.source_app)
 own.add_commands(holder_app)
@@ -102,19 +107,20 @@ def demo(
         plot = read_plot(trips, stations, holders, as_region)
         with Stage(Path(folder), MONTHS[0], release=release) as stage:
             begun = time.monotonic()
-            figures = play(plot, stage, story)
+            played = play(plot, stage, story)
             story.close()
-            figures["seconds"] = round(time.monotonic() - begun)
-            if stay:
-                write_json(stage.where())
-            if json_out:
-                write_json(figures)
-            else:
-                _tell_figures(story, figures)
-            if stay:
-                _tell_next(stage, figures)
-                sys.stdout.flush()
-                stage.stay()
+            figures = {**played.figures, "seconds": round(time.monotonic() - begun)}
+            with _visit(stage, played) if stay else nullcontext() as visit:
+                if visit is not None:
+                    write_json(_where(visit, played))
+                if json_out:
+                    write_json(figures)
+                else:
+                    _tell_figures(story, figures)
+                if visit is not None:
+                    _tell_next(visit, played)
+                    sys.stdout.flush()
+                    stage.stay()
     raise typer.Exit(REFUSED if figures["findings"] else 0)
 
 
@@ -124,11 +130,27 @@ def _tell_figures(story: Story, figures: dict[str, Json]) -> None:
         story.say(f"{name:>16}  {found}")
 
 
-def _tell_next(stage: Stage, figures: dict[str, Json]) -> None:
+def _visit(stage: Stage, played: Played) -> Visit:
+    return Visit(stage, played.sources, listen_localhost(0), listen_localhost(0))
+
+
+def _where(visit: Visit, played: Played) -> dict[str, Json]:
+    app = f"{visit.url}/#w={played.people[0].code}"
+    pages: dict[str, Json] = {"bank": visit.bank_url, "bikes": visit.bikes_url, "open": app}
+    return {**visit.stage.where(), **pages}
+
+
+def _tell_next(visit: Visit, played: Played) -> None:
     typer.echo("The server keeps running until Ctrl-C. In another terminal:", err=True)
-    grants = figures["first_grants"]
-    for command in stage.commands(str(grants[CITY]) if isinstance(grants, dict) else ""):
+    for command in visit.stage.commands(played.people[0].grants[CITY].grant.hex()):
         typer.echo(f"  {command}", err=True)
+    typer.echo(
+        "In a browser (DEMONSTRATION: whoever has the first link has this invented person's vault):"
+        f"\n  {visit.url}/#w={played.people[0].code}   the first person's vault"
+        f"\n  {visit.bank_url}/   a bank that asks for a total"
+        f"\n  {visit.bikes_url}/   a bike operator to link; its button moves the month on",
+        err=True,
+    )
 
 
 def main() -> None:

@@ -163,7 +163,10 @@ def served() -> Iterator[Served]:
 
 
 def test_a_served_demo_first_says_where_it_is(served: Served) -> None:
-    assert list(served.first) == ["url", "log_url", "log_vkey", "auditor_key"]
+    vault, pages = ["url", "log_url", "log_vkey", "auditor_key"], ["bank", "bikes", "open"]
+    assert list(served.first) == vault + pages
+    assert all(served.first[name].startswith("http://localhost:") for name in ("url", *pages))
+    assert served.first["open"].startswith(served.first["url"] + "/#w=")
     assert served.first["log_url"] == served.first["url"] + "/log"
     checkpoint = httpx2.get(served.first["log_url"] + "/checkpoint", trust_env=False).text
     assert open_checkpoint(checkpoint, read_vkey(served.first["log_vkey"])).checkpoint.size > 0

@@ -432,16 +432,16 @@ class Life(RuleBasedStateMachine):
         if error := given.live_error(now):
             self._refused(error, lambda: holder.mint(given.grant, ahead))
             return
-        latest, made = add_months(self.month, ahead), []
+        latest, made, taken = add_months(self.month, ahead), [], []
         for window in (w for w in given.grant.windows if w[0] <= latest):
             if self._guard(given, window):
-                self._refused("atom-used", lambda: holder.mint(given.grant, ahead))
-                break
-            if window not in given.minted:
+                taken.append(window)
+            elif window not in given.minted:
                 made.append(window)
                 given.minted.add(window)
-        else:
-            assert holder.mint(given.grant, ahead) == made
+        assert holder.mint_free(given.grant, ahead) == (made, taken)
+        if taken:
+            self._refused("atom-used", lambda: holder.mint(given.grant, ahead))
 
     def _guard(self, given: Given, window: Window) -> bool:
         """Take the window's atoms; return whether another window has one of them."""

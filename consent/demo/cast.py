@@ -69,7 +69,10 @@ class Cast:
 
 @dataclass(frozen=True)
 class Edition:
-    """What differs from one directory to the next; `now` and `start` are unix seconds."""
+    """What differs from one directory to the next; `now` and `start` are unix seconds.
+
+    `redirects` are pages of parties on this machine, listed beside those that they always have.
+    """
 
     version: int
     prev: bytes
@@ -79,6 +82,7 @@ class Edition:
     releases: tuple[ReleaseEntry, ...]
     years: tuple[int, ...]
     books_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    redirects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     demo: bool = True
 
 
@@ -123,7 +127,7 @@ def _party(actor: Actor, edition: Edition) -> Party:
         roles=_ROLES[actor.id],
         cadence="monthly" if actor.id in SOURCES else None,
         books_for=edition.books_for.get(actor.id),
-        redirects=_REDIRECTS.get(actor.id),
+        redirects=(*_REDIRECTS.get(actor.id, ()), *edition.redirects.get(actor.id, ())) or None,
         contact=f"privacy@{actor.id}" if actor.id in _REDIRECTS else None,
         sig=accredit.key_times(actor.key.public, edition.start),
         hpke=accredit.key_times(actor.opening.public, edition.start),

@@ -69,6 +69,7 @@ class Company:
         self._outboxes: list[Outbox] = []
         self.book_keys: dict[str, Secret] = {}
         self.books_for: dict[str, tuple[str, ...]] = {}
+        self.redirects: dict[str, tuple[str, ...]] = {}
 
     def wire(self, key: SigningKey | None = None) -> Wire:
         """Return a way to the vault that speaks as this key."""
@@ -89,6 +90,7 @@ class Company:
             ),
             years=(int(self._first[:4]) - 1, int(self._first[:4])),
             books_for=self.books_for,
+            redirects=self.redirects,
         )
 
     def publish(self) -> str:

@@ -1,13 +1,14 @@
 """The whole demonstration: the scenes in their order, what is told, and the figures.
 
 with Stage(folder, MONTHS[0]) as stage:
-figures = play(plot, stage, teller)
-figures["grams_released"]       {"bank.demo": 495, "city.demo": 495}
+played = play(plot, stage, teller)
+played.figures["grams_released"]       {"bank.demo": 495, "city.demo": 495}
 """
 
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 from consent.demo import cast as parts
 from consent.demo import scenes
@@ -27,8 +28,16 @@ _REFUSED = {
 }
 
 
-def play(plot: Plot, stage: Stage, teller: Teller) -> dict[str, Json]:
-    """Return the figures of the story.
+class Played(NamedTuple):
+    """The figures of the story, and who is there when it has ended."""
+
+    figures: dict[str, Json]
+    people: list[Person]
+    sources: Sources
+
+
+def play(plot: Plot, stage: Stage, teller: Teller) -> Played:
+    """Play the whole story.
 
     Raises:
         VaultError: a step failed that should not, or an attempt went through that should not.
@@ -58,7 +67,7 @@ def play(plot: Plot, stage: Stage, teller: Teller) -> dict[str, Json]:
     report = stage.auditor().audit(teller.counted("log entries replayed"))
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.counts.items()))
     teller.say(f"{report.size} entries ({kinds}); findings: {len(report.findings)}")
-    return {
+    figures: dict[str, Json] = {
         "trips_read": plot.count,
         "rows_refused": {reason: [*lines] for reason, lines in plot.read.refused.items()},
         "release": stage.release.id,
@@ -76,6 +85,7 @@ def play(plot: Plot, stage: Stage, teller: Teller) -> dict[str, Json]:
         "first_grants": {name: g.grant.hex() for name, g in people[0].grants.items()},
         "findings": report.plain()["findings"],
     }
+    return Played(figures, people, sources)
 
 
 def _closed(sources: Sources) -> dict[str, Json]:

@@ -179,6 +179,11 @@ def _send(stage: Stage, sources: Sources, month: Month, people: int, teller: Tel
     for source in sources.values():
         source.tell(done)
         source.send_batches()
+    begin_next(stage, sources, month)
+
+
+def begin_next(stage: Stage, sources: Sources, month: Month) -> None:
+    """Let a month end: a fresh directory, and both sources close it."""
     stage.move(add_months(month, 1), day=2, hour=9)
     stage.publish()
     for source in sources.values():

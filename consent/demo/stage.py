@@ -11,6 +11,7 @@ directory says ``"demo": true``, so real clients refuse it unless asked.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -49,7 +50,7 @@ class Stage(Company):
         self._folder = folder
         self._time = month_begins(first, DEFAULT_ZONE)
         auditor = SigningKey(random(32))
-        url = f"http://127.0.0.1:{_free_port()}"
+        url = f"http://localhost:{_free_port()}"  # browsers give passkeys to names, not addresses
         make_place(folder / "vault", Settings(VAULT, url, auditor.public), random)
         place, http = open_place(folder / "vault"), httpx2.Client(timeout=60.0, trust_env=False)
         super().__init__(place, auditor, first, http, self._read, random, folder, release)
@@ -144,6 +145,13 @@ class Stage(Company):
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free in both families, where both are there: a browser tries both."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = int(probe.getsockname()[1])
+        try:
+            socket.create_server(("::1", port), family=socket.AF_INET6).close()
+        except OSError as bad:
+            if bad.errno == errno.EADDRINUSE:
+                continue
+        return port

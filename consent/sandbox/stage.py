@@ -23,7 +23,7 @@ import uvicorn
 
 from consent import accredit
 from consent.accredit import DIRECTORY_LIFE, Register
-from consent.app import make_app, open_database
+from consent.app import make_app, open_database, site_of
 from consent.commands import register
 from consent.folder import Folder, Pins, make_folder, open_folder
 from consent.holder import Holder
@@ -79,7 +79,8 @@ class Sandbox:
 
     def _prepare(self) -> tuple[uvicorn.Server, Thread]:
         known = Known(self._place.database.with_name(FILE))
-        vault = make_app(self._place, open_database(self._place), self.now, known=known)
+        site = site_of(self._place, demo=True)
+        vault = make_app(self._place, open_database(self._place), self.now, known=known, site=site)
         front = Front(vault, pages.make_pages(self))
         server = uvicorn.Server(uvicorn.Config(front, log_level="warning", access_log=False))
         sockets = [self._socket]
