@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import Response
 
-from consent import erasure, events, health, openapi, requests
+from consent import erasure, events, health, openapi, requests, site_http, site_log
 from consent import http as consent_http
 from consent.known import Known
 from consent.log import submission
-from consent.log.note import VerifierKey, read_vkey
+from consent.log.note import ED25519, VerifierKey, read_vkey
 from consent.log.refresh import Refresh
 from consent.log.rounds import Rounds
 from consent.log.sequencer import Sequencer
@@ -29,6 +30,8 @@ from consent.log.tlog_policy import LogPolicy, policy_of
 from consent.middleware import Answers, Meters
 from consent.place import Place
 from consent.policy import wall_clock as wall_clock
+from consent.shelf import shelf_of
+from consent.site import Site, SiteConfig, make_site, read_files
 from vault import calls, register
 from vault import http as vault_http
 from vault.dpop import Seen
@@ -40,6 +43,7 @@ from vault.storage.database import Database, Transaction
 from vault.storage.sqlcipher import SqlCipher
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.types import Receive, Scope, Send
 
 Clock = Callable[[], int]
@@ -82,6 +86,14 @@ class OpenToPages(CORSMiddleware):
         else:
             await self.app(scope, receive, send)
 
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight: one that is let through has nothing to say but its headers."""
+        found = super().preflight_response(request_headers)
+        if found.status_code != 200:
+            return found
+        kept = {n: v for n, v in found.headers.items() if not n.startswith("content-")}
+        return Response(status_code=204, headers=kept)
+
 
 def _open_to_pages(app: FastAPI) -> None:
     app.add_middleware(
@@ -92,6 +104,23 @@ def _open_to_pages(app: FastAPI) -> None:
         expose_headers=["ETag", "Date", "Retry-After"],
         max_age=7200,
     )
+
+
+def vkey_of(place: Place) -> str:
+    """Return the vkey of a place's first log."""
+    return str(VerifierKey(place.settings.origin, ED25519, place.log_key.public))
+
+
+def site_of(place: Place, demo: bool = False) -> Site | None:
+    """Return the web app as the place's vault serves it.
+
+    None where the public URL has a path: the app wants a host of its own. Raises BadPlace.
+    """
+    settings = place.settings
+    if settings.has_path:
+        return None
+    config = SiteConfig(settings.url, settings.auditor, vkey_of(place), demo, settings.lists)
+    return make_site(read_files(), config)
 
 
 def listed_policy(database: Database, log: VerifierKey) -> LogPolicy:
@@ -121,7 +150,8 @@ def log_of(
 ) -> Sequencer:
     """Return the place's logs over its database; arguments and errors as Sequencer has them."""
     origin, policy = place.settings.origin, place.witnesses
-    return Sequencer(database, origin, place.log_key, known, keep, policy, place.later_logs)
+    later, shelf = place.later_logs, shelf_of(place)
+    return Sequencer(database, origin, place.log_key, known, keep, policy, later, shelf)
 
 
 def _check_turn(tx: Transaction) -> None:
@@ -133,6 +163,10 @@ def _check_turn(tx: Transaction) -> None:
         raise LogUnavailable("an account is being erased; post the directory again")
 
 
+def _note(tx: Transaction, operator: Operator, site: Site) -> None:
+    site_log.note(tx, operator, site)
+
+
 def make_app(
     place: Place,
     database: Database,
@@ -141,6 +175,7 @@ def make_app(
     known: Known | None = None,
     random: Callable[[int], bytes] = os.urandom,
     send: submission.Send | None = None,
+    site: Site | None = None,
 ) -> FastAPI:
     """Return the application over an open database, which it closes when it ends.
 
@@ -152,6 +187,7 @@ def make_app(
         known: what is known of the log outside the database; None: nothing, and nothing is kept.
         random: gives so many random bytes: the salts of log entries.
         send: carries requests to the witnesses of the place; None: HTTP.
+        site: the web app that is served, and logged; None: there is none.
 
     Raises:
         BadDatabase: the stored log does not fit its checkpoint or key, or is older than what a
@@ -189,6 +225,12 @@ def make_app(
     refresh = Refresh(rounds, grown)
     log.sequence()  # what a stopped server had committed and not logged yet
     erasure.complete(database, operator, log.sequence)
+    sweeps: list[calls.Sweep] = [requests.expire, events.expire_grants]
+    if site is not None:
+        noted = partial(_note, site=site)
+        database.write(lambda tx: noted(tx, operator))
+        log.sequence()
+        sweeps.append(noted)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -204,13 +246,13 @@ def make_app(
         openapi_url=None,  # consent/openapi.py has its own; without it there are no pages either
         redirect_slashes=False,  # there is no such route: so it says, in the one form of a 404
     )
-    app.state.log, app.state.rounds = log, rounds
+    app.state.log, app.state.rounds, app.state.site = log, rounds, site
     app.state.service = calls.Service(
         database,
         operator,
         settings.url,
         log.prove,
-        calls.Rollover(database, operator, (requests.expire, events.expire_grants)),
+        calls.Rollover(database, operator, tuple(sweeps)),
         wall,
         Seen(wall()),
         calls.Limits(
@@ -222,6 +264,7 @@ def make_app(
     )
     app.include_router(vault_http.router)
     app.include_router(consent_http.router)
+    app.include_router(site_http.router)
     app.include_router(health.router)
     app.include_router(openapi.router)
     calls.answer_problems(app)

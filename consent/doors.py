@@ -149,6 +149,27 @@ DOORS: Mapping[str, Door] = MappingProxyType(
             (*PUBLIC, BadShape, NotFound),
             query=("client_id!", "request_uri!"),
         ),
+        "GET /": Door(ANYBODY, None, Plain("text/html; charset=utf-8", "the web app"), (NotFound,)),
+        "GET /app/{version}/{file}": Door(
+            ANYBODY,
+            None,
+            Plain("text/javascript; charset=utf-8", "a module; styles are text/css"),
+            (NotFound,),
+        ),
+        "GET /sw.js": Door(
+            ANYBODY,
+            None,
+            Plain("text/javascript; charset=utf-8", "the service worker"),
+            (NotFound,),
+        ),
+        "GET /manifest.webmanifest": Door(
+            ANYBODY,
+            None,
+            Plain("application/manifest+json", "what a device shows of the app"),
+            (NotFound,),
+        ),
+        "GET /icon.svg": Door(ANYBODY, None, Plain("image/svg+xml", "the icon"), (NotFound,)),
+        "GET /v1/web": Door(ANYBODY, None, replies.WebReply, (*PUBLIC, NotFound)),
         "GET /openapi.json": Door(
             ANYBODY, None, Plain("application/json", "this page, without examples"), PUBLIC
         ),

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from consent import erasure, events, grants, guard, releases, requests
+from consent import erasure, events, grants, guard, releases, requests, site_http, site_log
 from consent.log.circle import time_of
 from consent.log.rounds import Rounds
 from consent.log.sequencer import Sequencer
@@ -24,6 +24,7 @@ from vault.calls import (
     CallIn,
     First,
     Now,
+    Service,
     ServiceIn,
     answer,
     limit_public,
@@ -32,7 +33,7 @@ from vault.calls import (
 )
 from vault.crypto.keys import write_symbols
 from vault.encoding import Json, b64u, text_hash
-from vault.errors import LogUnavailable, NotFound
+from vault.errors import BadShape, LogUnavailable, NotFound
 from vault.methodology.release import load_release
 from vault.methodology.shelf import release_names, shipped_files
 from vault.storage.database import Transaction
@@ -195,9 +196,24 @@ def get_request(handle: str, call: CallIn) -> JSONResponse:
 
 
 @router.get("/authorize", dependencies=[Depends(limit_public)])
-def get_authorize(client_id: str, request_uri: str, service: ServiceIn) -> JSONResponse:
-    """Hand an open request over to the person's app; the browser lands here (RFC 9126)."""
+def get_authorize(
+    request: Request,
+    service: ServiceIn,
+    client_id: str | None = None,
+    request_uri: str | None = None,
+) -> Response:
+    """Hand an open request over to the person's app (RFC 9126).
 
+    A browser that lands here gets the app, which then asks for the request itself.
+    """
+    if site_http.wants_page(request):
+        return site_http.send_file(request, "/")
+    if client_id is None or request_uri is None:
+        raise BadShape("wanted client_id and request_uri")
+    return _handed_over(service, client_id, request_uri)
+
+
+def _handed_over(service: Service, client_id: str, request_uri: str) -> JSONResponse:
     def work(tx: Transaction) -> tuple[requests.RequestRow, str]:
         row = requests.hand_over(tx, service.operator, client_id, request_uri)
         return row, register.in_force(tx).party(row.platform).name
@@ -332,6 +348,14 @@ def get_grant(grant: str, call: CallIn) -> JSONResponse:
         lambda tx, at: grants.platform_grant(tx, call.party(at, "platform"), path_id(grant))
     )
     return answer({"grant": row.text, "state": row.state})
+
+
+@router.get("/v1/web", dependencies=[Depends(limit_public)])
+def get_web(service: ServiceIn) -> JSONResponse:
+    """Return the newest list of the web app's files, as it is logged."""
+    service.rollover.catch_up()
+    text = service.database.read(site_log.newest)
+    return answer({"web": text, "proof": service.prove(text_hash(text))})
 
 
 @router.get("/v1/templates", dependencies=[Depends(limit_public)])

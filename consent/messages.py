@@ -54,6 +54,9 @@ LIFE = 600  # seconds that a request is open
 # other and sent to the vault.
 HANDLE = 10
 CategoryNumber = Annotated[int, Field(ge=1, le=7)]
+WebPath = Annotated[
+    str, Field(max_length=200, pattern=r"^(headers|/|(/[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*)+)$")
+]
 
 
 class Bind(Message):
@@ -360,6 +363,25 @@ class AuditReport(Message):
     findings: tuple[tuple[int, str], ...]
     unseen: tuple[int, ...]
     json_hash: Hash | None = Field(default=None, alias="json")
+
+
+class Web(Message):
+    """``cv1-web``: what a vault serves as its web app: each path and the SHA-256 of its bytes.
+
+    Paths of the app's files stand without the version; ``headers`` is no path but the security
+    headers of the page (docs/protocol.md, "Web manifest and report").
+    """
+
+    typ: ClassVar[str] = "cv1-web"
+    version: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    files: Annotated[tuple[tuple[WebPath, Hash], ...], Field(min_length=3, max_length=1000)]
+
+    @model_validator(mode="after")
+    def _listed(self) -> Self:
+        paths = [path for path, _ in self.files]
+        if paths != sorted(set(paths)) or not {"/", "/sw.js", "headers"} <= set(paths):
+            raise BadShape("files: ascending, each once, with the page, its worker and its headers")
+        return self
 
 
 class Ask(Shape):

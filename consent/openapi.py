@@ -18,7 +18,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from consent import health
+from consent import health, site_http
 from consent import http as consent_http
 from consent.doors import ANYBODY, DOORS, Door, Members, Plain, Problem, Raw, Signed
 from consent.replies import JWS, Ready
@@ -70,6 +70,8 @@ PARAMETERS: Mapping[str, Page] = {
         "path of a tile as C2SP tlog-tiles names it, slashes included; the name of a later log"
         " stands before it",
     ),
+    "version": _text("[0-9a-f]{16}", "version of the web app"),
+    "file": _text("[a-z0-9._/-]+", "path of a file of the web app, slashes included"),
     "first": _number(0, 2**53 - 1, "where the page begins: `next` of the page before"),
     "after": _number(0, 2**53 - 1, "the cursor: `n` of the last event seen"),
     "life": _number(60, 86400, "seconds after which the wrap ends; without it, it stays"),
@@ -90,7 +92,13 @@ _SECURITY: Page = {
 
 def own_routes() -> list[APIRoute]:
     """Return every route of the server, in the order it is declared."""
-    routers = (vault_http.router, consent_http.router, health.router, router)
+    routers = (
+        vault_http.router,
+        consent_http.router,
+        site_http.router,
+        health.router,
+        router,
+    )
     return [r for each in routers for r in each.routes if isinstance(r, APIRoute)]
 
 
@@ -180,7 +188,7 @@ def _responses(door: Door) -> Page:
 def _good(gives: type[BaseModel] | Plain) -> Page:
     if not isinstance(gives, Plain):
         return {"application/json": {"schema": _ref(gives)}}
-    kind = {"application/json": "object"}.get(gives.media, "string")
+    kind = "object" if gives.media.endswith("json") else "string"
     schema: Page = {"type": kind, "description": gives.says}
     if gives.media == "application/octet-stream":
         schema["format"] = "binary"

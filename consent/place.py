@@ -1,6 +1,7 @@
 """A server's folder: its settings and its keys (docs/architecture.md, "Where each key lives").
 
     vault.toml          vault = "vault.example", url = "https://…", auditor = "…base64url…"
+                        lists = "https://audit.example", the auditor's list, where it serves one
     database.key        raw SQLCipher key, 32 bytes in hex, mode 0600
     vault.key log.key   Ed25519 seeds, the same form
     log-2027.key        the same: the log that follows when the first one ends, and so on by name
@@ -39,11 +40,20 @@ _URL = re.compile(r"https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9./-]*)?")
 
 @dataclass(frozen=True)
 class Settings:
-    """A vault's directory id, its public URL, and the auditor's key (32 bytes) that it pins."""
+    """A vault's directory id, its public URL, and the auditor's key (32 bytes) that it pins.
+
+    `lists` is the URL of the auditor's list, which the web app compares with, where there is one.
+    """
 
     vault: str
     url: str
     auditor: bytes
+    lists: str | None = None
+
+    @property
+    def has_path(self) -> bool:
+        """Whether the public URL is more than scheme and host."""
+        return "/" in self.url.partition("://")[2]
 
     @property
     def origin(self) -> str:
@@ -86,7 +96,13 @@ def make_place(folder: Path, settings: Settings, random: Callable[[int], bytes])
         raise BadPlace(f"{folder} holds a vault already")
     for name in ("database.key", "vault.key", "log.key"):
         write_key(folder / name, random(32))
-    members = {"vault": settings.vault, "url": settings.url, "auditor": b64u(settings.auditor)}
+    members: dict[str, str | bool] = {
+        "vault": settings.vault,
+        "url": settings.url,
+        "auditor": b64u(settings.auditor),
+    }
+    if settings.lists is not None:
+        members["lists"] = settings.lists
     write_new(folder / _SETTINGS, write_settings(members))
 
 
@@ -94,6 +110,8 @@ def _check_settings(settings: Settings) -> None:
     if not _NAME.fullmatch(settings.vault):
         raise BadPlace(f"a vault's id is [a-z0-9.-]{{3,64}}, found {settings.vault[:70]!r}")
     check_url(settings.url)
+    if settings.lists is not None:
+        check_url(settings.lists)
 
 
 def open_place(folder: Path) -> Place:
@@ -268,8 +286,11 @@ def _read_settings(path: Path) -> Settings:
         raise BadPlace(f"cannot read {path}; make the vault first") from bad
     members = [found.get(name) for name in ("vault", "url", "auditor")]
     vault, url, auditor = (member if isinstance(member, str) else "" for member in members)
+    lists = found.get("lists")
+    if not isinstance(lists, str | None):
+        raise BadPlace(f"{path}: lists is the URL of the auditor's list")
     try:
-        settings = Settings(vault, url, unb64u(auditor, 32))
+        settings = Settings(vault, url, unb64u(auditor, 32), lists)
     except BadShape as bad:
         raise BadPlace(f"{path}: auditor is 32 bytes of base64url") from bad
     _check_settings(settings)

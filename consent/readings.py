@@ -30,6 +30,7 @@ from consent.messages import (
     Resume,
     Revoke,
     Token,
+    Web,
 )
 from consent.replay_state import Closed, shorten
 from vault.encoding import Envelope, Json, b64u, read_envelope, text_hash, thumbprint, unb64u
@@ -52,7 +53,7 @@ KINDS: dict[str, type[Message]] = {
     kind.typ: kind
     for kind in (
         *(Account, Bind, Attach, Unlink, Close, AbsentMonth, Reject, Grant, Token),
-        *(Revoke, Pause, Resume, Release, Refusal, Erase, Erased),
+        *(Revoke, Pause, Resume, Release, Refusal, Erase, Erased, Web),
     )
 }
 _INTRODUCING = frozenset({Account.typ, Erase.typ})

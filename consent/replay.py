@@ -33,6 +33,7 @@ from consent.messages import (
     Resume,
     Revoke,
     Token,
+    Web,
 )
 from consent.readings import Reading
 from consent.replay_links import Entry, LinkReplay
@@ -185,6 +186,7 @@ class Replay(LinkReplay):
             Refusal.typ: self._refusal,
             Erase.typ: self._erase,
             Erased.typ: self._erased,
+            Web.typ: self._web,
         }
 
     def take(self, index: int, at: int, text: str, served: bool = True) -> None:
@@ -460,6 +462,12 @@ class Replay(LinkReplay):
         if request in self._decided:
             raise BadShape("this request was decided before")
         self._decided.add(request)
+
+    # The web app
+
+    def _web(self, entry: Entry) -> None:
+        entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
+        entry.opened(Web)
 
     # Erasure
 

@@ -43,6 +43,7 @@ AbsentText = Annotated[str, jws_of("cv1-absent")]
 RejectText = Annotated[str, jws_of("cv1-reject")]
 EndingText = Annotated[str, jws_of("cv1-absent", "cv1-reject", "cv1-unlink")]
 ErasedText = Annotated[str, jws_of("cv1-erased")]
+WebText = Annotated[str, jws_of("cv1-web")]
 LoggedText = Annotated[str, jws_of("any type that is logged")]
 Handle = Annotated[str, text_like("[0-9a-f]{20}")]
 RequestUri = Annotated[str, text_like("urn:carbonvault:request:[0-9a-f]{20}")]
@@ -345,6 +346,13 @@ class PlatformGrant(Reply):
 
     grant: GrantText
     state: GrantState
+
+
+class WebReply(Reply):
+    """The newest list of the web app's files, and the proof that it is in the log."""
+
+    web: WebText
+    proof: Proof
 
 
 class Templates(RootModel[dict[str, Template]]):

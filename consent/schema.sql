@@ -105,6 +105,11 @@ CREATE TABLE refusals (
     PRIMARY KEY (grant_id, months, reason)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE web (                  -- what was logged of the web app, the newest last
+    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    text TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE log_tile (             -- level -1: entry bundles
     log   INTEGER NOT NULL,         -- 0, 1, …: the vault's logs in their order
     level INTEGER NOT NULL,

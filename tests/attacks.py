@@ -28,6 +28,7 @@ from consent.messages import (
     Revoke,
     Terms,
     Token,
+    Web,
 )
 from consent.notices import notice_hash, render_notice
 from consent.platform import Total
@@ -170,7 +171,7 @@ MESSAGES: Mapping[str, type[Message]] = {
     kind.typ.removeprefix("cv1-"): kind
     for kind in (
         *(Listing, Account, Bind, Attach, Unlink, Close, AbsentMonth, Reject, Grant, Token),
-        *(Revoke, Pause, Resume, Release, Refusal, Erase, Erased),
+        *(Revoke, Pause, Resume, Release, Refusal, Erase, Erased, Web),
     )
 }
 KINDS = tuple(kind.typ for kind in MESSAGES.values())

@@ -143,7 +143,7 @@ def _see_proof(town: Struck, memory: Memory, proof: str, text: str) -> None:
 
 
 _LOGGED = """account bind attach erase unlink close reject grant token revoke pause resume absent
-refusal release erased directory"""
+refusal release erased web directory"""
 KINDS = tuple(f"cv1-{name}" for name in _LOGGED.split())
 
 

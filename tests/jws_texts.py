@@ -27,6 +27,7 @@ from consent.messages import (
     Resume,
     Revoke,
     Token,
+    Web,
 )
 from tests.rfc9180 import sender
 from tests.town import Text, Town, audit_texts, reject_letter, send
@@ -74,6 +75,7 @@ KINDS: dict[str, type[Message]] = {
         Release,
         Erase,
         Erased,
+        Web,
         Listing,
     )
 }

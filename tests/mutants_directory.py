@@ -40,7 +40,7 @@ from vault.messages import Erase, Listing, Unlink
 Mutants = Iterator[Mutant]
 HOLDER_KINDS = ("account", "bind", "attach", "unlink", "reject", "grant", "token")
 STATUS_KINDS = ("pause", "resume", "revoke")
-VAULT_KINDS = ("absent", "release", "refusal", "erased")
+VAULT_KINDS = ("absent", "release", "refusal", "erased", "web")
 SERVED_KINDS = (*HOLDER_KINDS, *STATUS_KINDS, *VAULT_KINDS, "close")
 
 

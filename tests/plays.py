@@ -34,6 +34,7 @@ from tests.town import (
     STRANGER,
     WRAP,
     Letter,
+    Text,
     Town,
     attach_letter,
     batch_letter,
@@ -225,6 +226,8 @@ def path_to(town: PlayTown, door: str) -> str:
         "{release}": "2026-1",
         "{behaviour}": "travel.bike",
         "{path}": "tile/0/000.p/1",
+        "{version}": town.site.version,
+        "{file}": "app.js",
     }
     names["{handle}"] = town.waiting if door == "POST /v1/holder/requests/{handle}" else town.opened
     path = door.partition(" ")[2]
@@ -250,6 +253,22 @@ GOOD += ["DELETE /v1/holder/wraps/{wrap}"]
 
 
 # Refusals that are the same at many doors
+
+
+WEB = ("/", "/app/{version}/{file}", "/sw.js", "/manifest.webmanifest", "/icon.svg", "/v1/web")
+
+
+@contextmanager
+def without_site(town: PlayTown) -> Iterator[None]:
+    """Let the vault have no web app, and none in its log."""
+    kept, town.app.state.site = town.app.state.site, None
+    (row,) = town.database.read(lambda tx: tx.all(Text, "SELECT text FROM web"))
+    town.database.write(lambda tx: tx.run("DELETE FROM web"))
+    try:
+        yield
+    finally:
+        town.app.state.site = kept
+        town.database.write(lambda tx: tx.run("INSERT INTO web (text) VALUES (?)", row.found))
 
 
 def stale(town: PlayTown, door: str) -> httpx2.Response:
@@ -380,6 +399,9 @@ def not_there(town: PlayTown, door: str) -> httpx2.Response:
         return knock(town, replace(call, body=found.body()))
     if door == "GET /authorize":
         return knock(town, replace(call, path=call.path + "0"))
+    if not DOORS[door].by and door.partition(" ")[2] in WEB:
+        with without_site(town):
+            return knock(town, call)
     path = call.path
     for name in (town.waiting, town.opened):
         path = path.replace(name, OTHER_ID.hex()[:20])

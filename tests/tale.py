@@ -14,6 +14,7 @@ import pytest
 from consent.demo.cast import AUDITOR, BANK, CITY, VAULT, compose
 from consent.messages import Grant
 from consent.policy import Policy
+from tests.site_files import put_site
 from tests.town import wanted
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, Seeded, World, terms
 from vault import journal
@@ -144,6 +145,7 @@ def tell() -> Told:
             }.items()
         }
         _january(world, people)
+        put_site(world)
         _february(world, people)
         _march(world, people)
         _april_and_may(world, people)

@@ -39,6 +39,7 @@ from tests.attacks import (
     tell,
     total,
 )
+from tests.site_files import put_site
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World, terms
 from vault import journal
 from vault.crypto.commit import Scalar, commit
@@ -263,6 +264,7 @@ def reel() -> Iterator[Tape]:
         bob = world.person("bob", EAST)
         world.allow(bob, CITY, first=JUN, last=JUN)
         bob.holder.erase()
+        put_site(world)
         yield Tape(story, cem, with_gaps(Operator(world)))
 
 
@@ -550,6 +552,9 @@ FORGED: dict[str, tuple[Callable[[Tape], None], str, str]] = {
     "erase is missing": (_drop("erase"), "erased", "no such erase"),
     "erased that covers another's entry": (_erased_too_much, "erased", "not of the erased account"),
     "erased that leaves out an entry": (_erased_too_little, "leaf", "no erasure covers it"),
+    "web manifest by a stranger": (_change("web", 0, "stranger"), "web", "no vault key"),
+    "web manifest by the auditor": (_change("web", 0, "auditor"), "web", "no vault key"),
+    "web manifest that lists no page": (_change("web", 0, "vault", files=()), "web", "files"),
     "text that is no message": (lambda t: t.add("e30.e30.e30"), "text", "header"),
 }
 

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message as Event
 
-from consent import health, openapi
+from consent import health, openapi, site_http
 from consent import http as consent_http
 from consent.app import wall_clock
 from consent.demo.cast import AUDITOR, BANK, CITY, VAULT
@@ -101,7 +101,13 @@ def own_routes(routes: list[BaseRoute]) -> set[tuple[str, str]]:
 
 
 def test_every_route_of_the_app_is_in_the_table(town: Town) -> None:
-    routers = (vault_http.router, consent_http.router, health.router, openapi.router)
+    routers = (
+        vault_http.router,
+        consent_http.router,
+        site_http.router,
+        health.router,
+        openapi.router,
+    )
     included = [router.routes for router in routers]
     found = own_routes(town.app.routes).union(*map(own_routes, included))
     assert found == {(door.method, door.path) for door in DOORS}
@@ -597,7 +603,10 @@ def test_a_wraps_life_of_another_form_or_length_is_refused(town: Town, life: str
 
 
 ELSEWHERE = [
-    ("GET", "/"),
+    ("GET", "/app/"),
+    ("GET", "/index.html"),
+    ("POST", "/"),
+    ("HEAD", "/"),
     ("GET", "/v1"),
     ("GET", "/v1/"),
     ("GET", "/v2/time"),

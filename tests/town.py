@@ -28,6 +28,7 @@ from consent.messages import (
     Token,
 )
 from consent.notices import notice_hash, render_notice
+from tests.site_files import put_site
 from tests.world import EAST, FEB, JAN, MAR, URL, WEST, World, terms
 from vault import batches, closes, dpop, links
 from vault.chain import digest_of
@@ -104,6 +105,7 @@ class Town(World):
         self.asked, self.unwanted = self.ask_consent(), self.ask_consent()
         for pushed in (self.asked, self.unwanted):
             self.ann.holder.open_request(pushed.code)
+        self.site = put_site(self)
         return self
 
     def ask_consent(self, name: str = CITY) -> Pushed:
@@ -197,6 +199,12 @@ DOORS = [
     Door("GET", "/v1/methodology/{release}"),
     Door("GET", "/v1/methodology/{release}/{behaviour}"),
     Door("GET", "/authorize"),
+    Door("GET", "/"),
+    Door("GET", "/app/{version}/{file:path}"),
+    Door("GET", "/sw.js"),
+    Door("GET", "/manifest.webmanifest"),
+    Door("GET", "/icon.svg"),
+    Door("GET", "/v1/web"),
     Door("GET", "/openapi.json"),
     Door("GET", "/healthz"),
     Door("GET", "/readyz"),
@@ -285,6 +293,8 @@ def path_of(town: Town, door: Door) -> str:
         "{release}": town.release.id,
         "{behaviour}": "travel.bike",
         "{path:path}": "tile/0/000.p/1",
+        "{version}": town.site.version,
+        "{file:path}": "app.js",
     }
     path = door.path
     for name, found in names.items():

@@ -69,15 +69,14 @@ class Rollover:
             self._seen = quarter
 
     def _sweep(self, tx: Transaction) -> bool:
-        """Return whether it is done; while the log turns nothing is written down."""
-        if journal.turning(tx):
+        """Return whether it is done: not before the first directory, nor while the log turns."""
+        if journal.turning(tx) or not register.has_directory(tx):
             return False
-        if register.has_directory(tx):
-            absents.sweep(tx, self._operator, register.in_force(tx))
-            faults.point("sweep-before-commit")
-            batches.drop_tags(tx, self._operator.now() - TAG_LIFE)
-            for sweep in self._sweeps:
-                sweep(tx, journal.stand_still(tx, self._operator))
+        absents.sweep(tx, self._operator, register.in_force(tx))
+        faults.point("sweep-before-commit")
+        batches.drop_tags(tx, self._operator.now() - TAG_LIFE)
+        for sweep in self._sweeps:
+            sweep(tx, journal.stand_still(tx, self._operator))
         return True
 
 

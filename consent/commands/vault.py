@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,9 +11,18 @@ from urllib.parse import urlsplit
 import typer
 import uvicorn
 
-from consent.app import hand_clock, log_of, make_app, open_database, wall_clock
+from consent.app import (
+    hand_clock,
+    log_of,
+    make_app,
+    open_database,
+    site_of,
+    vkey_of,
+    wall_clock,
+)
 from consent.commands.doctor import Check, examine
 from consent.commands.export import export
+from consent.commands.listen import listen, listen_localhost
 from consent.known import FILE, Known
 from consent.log.note import ED25519, VerifierKey
 from consent.log.tlog_policy import NONE
@@ -45,8 +55,18 @@ def add_commands(app: typer.Typer) -> None:
 def init(
     folder: Folder,
     vault: Annotated[str, typer.Option(help="The vault's directory id.")],
-    url: Annotated[str, typer.Option(help="The public URL, without a slash at its end.")],
+    url: Annotated[
+        str,
+        typer.Option(
+            help="The public URL, without a slash at its end. The web app is served there when it"
+            " has no path; browsers run it only over https or at http://localhost, and passkeys"
+            " want https."
+        ),
+    ],
     auditor: Annotated[str, typer.Option(help="The auditor's public key, which is pinned.")],
+    lists: Annotated[
+        str, typer.Option(help="URL of the auditor's list, which the web app compares with.")
+    ] = "",
     json_out: JsonOut = False,
 ) -> None:
     """Make a vault's folder; print the key and the log's vkey that its auditor lists.
@@ -54,7 +74,7 @@ def init(
     Example: carbonvault init ./vault --vault vault.example --url https://vault.example
     --auditor BASE64URL
     """
-    make_place(folder, Settings(vault, url, unb64u(auditor, 32)), os.urandom)
+    make_place(folder, Settings(vault, url, unb64u(auditor, 32), lists or None), os.urandom)
     place = open_place(folder)
     sig, vkey = b64u(place.vault_key.public), vkey_of(place)
     members: dict[str, Json] = {"vault": vault, "url": url, "sig": sig, "log_vkey": vkey}
@@ -65,11 +85,6 @@ def init(
         f"  key       --sig={sig}\n"
         f"  log       --vkey '{vkey}'",
     )
-
-
-def vkey_of(place: Place) -> str:
-    """Return the vkey of a place's first log."""
-    return str(VerifierKey(place.settings.origin, ED25519, place.log_key.public))
 
 
 def serve(
@@ -89,6 +104,7 @@ def serve(
     The url in vault.toml is the public one: every proof names it, so a proxy before this server
     passes the path on unchanged. --host and --port say where this server listens. Every witness of
     witnesses.policy is asked first: when one knows more of the log than the folder, nothing starts.
+    `open` in the line that it prints is where a person finds the web app.
 
     Example: carbonvault serve ./vault --port 8000
     """
@@ -98,10 +114,21 @@ def serve(
             typer.echo("DEMONSTRATION: this vault's clock is moved by hand.", err=True)
         now = hand_clock(clock) if clock else wall_clock
         outside = Known(place.database.with_name(FILE), known or ())
-        application = make_app(place, open_database(place), now, known=outside)
-        listen = port or urlsplit(place.settings.url).port or 8000
-        write_json({"url": place.settings.url, "host": host, "port": listen})
-        uvicorn.run(application, host=host, port=listen, log_level="warning", access_log=False)
+        site = site_of(place, demo=clock is not None)
+        sockets = _sockets(place, host, port or urlsplit(place.settings.url).port or 8000)
+        application = make_app(place, open_database(place), now, known=outside, site=site)
+        said: dict[str, Json] = {"url": place.settings.url}
+        said |= {"open": f"{place.settings.url}/"} if site else {}
+        write_json({**said, "host": host, "port": sockets[0].getsockname()[1]})
+        config = uvicorn.Config(application, log_level="warning", access_log=False)
+        uvicorn.Server(config).run(sockets=sockets)
+
+
+def _sockets(place: Place, host: str, port: int) -> list[socket.socket]:
+    """Return where to listen: on both families where the public URL is of localhost."""
+    if host == "127.0.0.1" and urlsplit(place.settings.url).hostname == "localhost":
+        return listen_localhost(port)
+    return [listen(host, port)]
 
 
 @log_app.command("export")

@@ -20,7 +20,7 @@ from vault.crypto.keys import Secret
 from vault.errors import BadDatabase, BadPlace
 from vault.storage.database import Row, Transaction, Value
 
-VERSION = 3
+VERSION = 4
 READERS = 4
 BUSY = 10_000
 SCRUB_BUSY = 1_000
