@@ -12,6 +12,7 @@ hashes and no host, and Integrity-Policy refuses what the map forgets (docs/prot
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ ROOT = {
     "manifest.webmanifest": "/manifest.webmanifest",
     "icon.svg": "/icon.svg",
 }
+KEPT = "public, max-age=31536000, immutable"
 HEADERS = "headers"
 """The name under which `cv1-web` lists the hash of `header_text`."""
 
@@ -52,10 +54,16 @@ _QUOTED = frozenset({"entry", "style"})
 
 
 class Sent(NamedTuple):
-    """An answer: its body and the headers that the app itself gives it."""
+    """An answer: its body, the headers that the app itself gives it, and the body by gzip."""
 
     body: bytes
     headers: Mapping[str, str]
+    packed: bytes
+
+
+def _sent(body: bytes, headers: Mapping[str, str]) -> Sent:
+    # Packed once, at the start: a phone loads the app in a third of its bytes.
+    return Sent(body, headers, gzip.compress(body, mtime=0))
 
 
 @dataclass(frozen=True)
@@ -189,13 +197,15 @@ def make_site(found: Mapping[str, bytes], config: SiteConfig) -> Site:
     worker = {"files": compact_json(kept).decode()}
     headers = page_headers(map_text, map(integrity, modules.values()), config.origins())
     answers = {
-        "/": Sent(_fill(PAGE, found[PAGE], page, version), headers),
-        "/sw.js": Sent(_fill(WORKER, found[WORKER], worker, version), worker_headers()),
+        "/": _sent(_fill(PAGE, found[PAGE], page, version), headers),
+        "/sw.js": _sent(_fill(WORKER, found[WORKER], worker, version), worker_headers()),
     }
     for name, path in ROOT.items():
-        answers.setdefault(path, Sent(found[name], file_headers(name, "no-cache")))
+        answers.setdefault(path, _sent(found[name], file_headers(name, "no-cache")))
     for path, name in inner.items():
-        answers[path] = Sent(found[name], file_headers(name, "public, max-age=31536000, immutable"))
+        answers[path] = _sent(
+            found[name], file_headers(name, "public, max-age=31536000, immutable")
+        )
     return Site(version, MappingProxyType(answers))
 
 

@@ -17,6 +17,7 @@ from vault.calls import answer_problems
 from vault.errors import NotFound
 
 router = APIRouter()
+_VARY = {"Vary": "Accept-Encoding"}
 
 
 def site_of(request: Request) -> Site | None:
@@ -30,8 +31,10 @@ def send_file(request: Request, path: str) -> Response:
     site = site_of(request)
     if site is None:
         raise NotFound("this server has no web app")
-    body, headers = site.answer(path)
-    return Response(body, headers=dict(headers))
+    body, headers, packed = site.answer(path)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(body, headers={**headers, **_VARY})
+    return Response(packed, headers={**headers, **_VARY, "Content-Encoding": "gzip"})
 
 
 def wants_page(request: Request) -> bool:

@@ -6,6 +6,7 @@ tampered = Tampering(app); tampered.change = …   what each answer becomes
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,8 @@ class Tampering:
                 found.body += message.get("body", b"")
 
         await self.app(scope, receive, hold)
+        if found.headers.pop("content-encoding", None) == "gzip":
+            found.body = gzip.decompress(found.body)
         self.change(found)
         found.headers.pop("content-length", None)
         headers = [(n.encode(), v.encode()) for n, v in found.headers.items()]

@@ -5,6 +5,7 @@ T77 of docs/threat-model.md. Each attack has its control: the same look at an ho
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -340,7 +341,16 @@ def test_an_answer_that_is_too_long_or_packed_or_elsewhere_ends_the_look(
     def long(answer: Answered) -> None:
         answer.body = bytes((1 << 20) + 1)
 
-    for change in (long, header("content-encoding", "gzip")):
+    def bomb(answer: Answered) -> None:
+        answer.body = gzip.compress(bytes((1 << 20) + 1))
+        answer.headers["content-encoding"] = "gzip"
+
+    for change in (
+        long,
+        bomb,
+        header("content-encoding", "gzip"),
+        header("content-encoding", "br"),
+    ):
         scene.between.change = at(path, change)
         said = scene.audit()
         scene.between.change = honest

@@ -66,13 +66,21 @@ class _Row(NamedTuple):
 
 def test_every_file_is_sent_as_it_was_made_with_exactly_its_headers(town: Town) -> None:
     for path, sent in town.site.answers.items():
-        reply = town.client.get(path)
+        reply = town.client.get(path, headers={"Accept-Encoding": "identity"})
         assert (reply.status_code, reply.content) == (200, sent.body)
-        added = {**HEADERS, "Strict-Transport-Security": HSTS}
+        added = {**HEADERS, "Strict-Transport-Security": HSTS, "Vary": "Accept-Encoding"}
         wanted = {"content-length": str(len(sent.body))}
         wanted |= {name.lower(): value for name, value in {**added, **sent.headers}.items()}
         assert dict(reply.headers) == wanted
         assert len(reply.headers.get_list("content-security-policy")) == 1
+
+
+def test_a_browser_gets_the_same_bytes_by_gzip(town: Town) -> None:
+    for path, sent in town.site.answers.items():
+        reply = town.client.get(path, headers={"Accept-Encoding": "gzip, br"})
+        assert reply.headers["content-encoding"] == "gzip"
+        assert reply.headers["content-length"] == str(len(sent.packed))
+        assert reply.content == sent.body
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ the page of this package from this machine, so that no server can send another o
 
 from __future__ import annotations
 
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +41,7 @@ TIMEOUT, LONGEST = 10.0, 300.0
 MOST_BYTES = 1 << 20
 _COMMON = {"Accept-Encoding": "identity"}
 _CHROMIUM = {
-    **_COMMON,
+    "Accept-Encoding": "gzip",
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
     " Chrome/142.0.0.0 Safari/537.36",
     "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8",
@@ -185,9 +186,12 @@ def _fetch(http: httpx2.Client, base: str, path: str, browser: bool) -> Got:
     headers = _as_browser(path) if browser else _COMMON
     try:
         with http.stream("GET", base + path, headers=headers, follow_redirects=False) as reply:
-            if "content-encoding" in reply.headers:
+            packing = reply.headers.get("content-encoding", "identity")
+            if packing not in ("identity", headers["Accept-Encoding"]):
                 raise Unreachable(f"{path} is sent packed, which nobody asked for")
-            return Got(reply.status_code, dict(reply.headers), _read(reply, path))
+            body = _read(reply, path)
+            plain = body if packing == "identity" else _unpack(body, path)
+            return Got(reply.status_code, dict(reply.headers), plain)
     except (httpx2.HTTPError, httpx2.InvalidURL) as lost:
         raise Unreachable(f"{path}: {type(lost).__name__}") from lost
 
@@ -199,6 +203,18 @@ def _read(reply: httpx2.Response, path: str) -> bytes:
         if len(found) > MOST_BYTES:
             raise Unreachable(f"{path} has more than {MOST_BYTES} bytes")
     return bytes(found)
+
+
+def _unpack(body: bytes, path: str) -> bytes:
+    """Return what gzip packed, when it is one whole stream of at most MOST_BYTES."""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacking.decompress(body, MOST_BYTES)
+    except zlib.error as bad:
+        raise Unreachable(f"{path} is no gzip, though it says so") from bad
+    if not unpacking.eof or unpacking.unused_data:
+        raise Unreachable(f"{path} unpacks to more than {MOST_BYTES} bytes, or is cut")
+    return plain
 
 
 def _as_browser(path: str) -> dict[str, str]:
