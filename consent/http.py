@@ -17,7 +17,7 @@ from consent.log.sequencer import Sequencer
 from consent.log.tlog_policy import Opened
 from consent.log.tree import Tree
 from consent.messages import Ask, TokenPost
-from consent.templates import load_templates
+from consent.templates import templates_json
 from vault import journal, register
 from vault.calls import (
     Call,
@@ -359,9 +359,9 @@ def get_web(service: ServiceIn) -> JSONResponse:
 
 
 @router.get("/v1/templates", dependencies=[Depends(limit_public)])
-def get_templates() -> JSONResponse:
+def get_templates() -> Response:
     """Return the purpose templates."""
-    return JSONResponse({name: found.plain() for name, found in load_templates().items()})
+    return Response(templates_json(), media_type="application/json")
 
 
 @router.get("/v1/methodology", dependencies=[Depends(limit_public)])

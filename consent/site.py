@@ -34,6 +34,7 @@ from consent.site_headers import (
     suffix_of,
     worker_headers,
 )
+from consent.templates import templates_json
 from vault.encoding import Json, b64u, compact_json
 from vault.errors import BadPlace, NotFound
 
@@ -71,7 +72,8 @@ class SiteConfig:
     """What a page is told of its vault: public URL, the two pins, and the auditor's list.
 
     `auditor` is a key of 32 bytes, `log` a vkey, `lists` a URL; `own` says that the page comes from
-    the holder's own machine and speaks to the vault across origins.
+    the holder's own machine and speaks to the vault across origins. The page is also told the hash
+    of this package's purpose templates: what a person reads before they allow stands in these.
     """
 
     vault: str
@@ -97,6 +99,7 @@ class SiteConfig:
             "demo": self.demo,
             "lists": self.lists,
             "passkeys": self.passkeys,
+            "templates": sha256(templates_json()).hexdigest(),
             "version": version,
         }
 

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from consent.messages import Grant, Terms
 from vault.directory import Directory
+from vault.encoding import compact_json
 from vault.errors import BadShape, BeyondTemplate, NotOffered, UnknownKey
 from vault.messages import Shape
 from vault.months import Month, add_months, month_begins
@@ -68,6 +69,12 @@ class Template(Shape):
 def load_templates() -> dict[str, Template]:
     """Return every template by id; raises BadShape for a file that breaks its rules."""
     return read_templates(files("consent").joinpath("templates.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def templates_json() -> bytes:
+    """Return every template as GET /v1/templates gives them; the web app is told their hash."""
+    return compact_json({name: found.plain() for name, found in load_templates().items()})
 
 
 def read_templates(text: str) -> dict[str, Template]:

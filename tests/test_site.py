@@ -14,6 +14,7 @@ from consent.messages import Web
 from consent.served import read_page
 from consent.site import SiteConfig, make_site, read_files, version_of
 from consent.site_headers import JUDGED, header_text, integrity, origin_of
+from consent.templates import templates_json
 from tests.site_files import PAGE, WORKER, small_files
 from vault.crypto.keys import SigningKey
 from vault.encoding import JsonIn, b64u, compact_json, read_envelope
@@ -96,6 +97,7 @@ def test_the_page_holds_its_settings_the_map_and_no_script_besides() -> None:
         "demo": False,
         "lists": None,
         "passkeys": True,
+        "templates": sha256(templates_json()).hexdigest(),
         "version": SITE.version,
     }
     assert f'<script type="importmap">{map_text()}</script>' in page
