@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,8 @@ class Row:
 
 def command(name: str, *words: str) -> Row:
     """Run a command in the project; good when it exits with 0."""
-    print(f"── {name}: {' '.join(words)}", flush=True)
+    shown = [word for word in words if not word.endswith(".test.js")]
+    print(f"── {name}: {' '.join(shown)}", flush=True)
     begun = time.monotonic()
     done = subprocess.run(words, cwd=ROOT, check=False)
     took = f"{time.monotonic() - begun:.0f} s"
@@ -81,6 +83,25 @@ def tests(name: str, everything: bool, words: list[str], environment: dict[str, 
         allowed = not everything or why.startswith(DATA)
         rows.append(Row(f"{name}: {count} not run", "no", allowed, why))
     return rows
+
+
+def modules(everything: bool) -> list[Row]:
+    """Check the web app's modules: their vectors and their types, where node and npm are."""
+    names = "web modules", "web types"
+    missing = next((each for each in ("node", "npm") if not shutil.which(each)), None)
+    if missing:
+        return [
+            Row(name, "no", not everything, f"{missing} is not on this machine") for name in names
+        ]
+    web = ROOT / "tests" / "web"
+    files = sorted(str(path.relative_to(ROOT)) for path in web.glob("*.test.js"))
+    rows = [command(names[0], "node", "--test", "--test-reporter=dot", *files)]
+    if not (web / "node_modules" / ".package-lock.json").exists():
+        got = command("npm", "npm", "ci", "--prefix", str(web), "--ignore-scripts", "--silent")
+        if not got.good:
+            return [*rows, Row(names[1], "no", not everything, "npm could not install TypeScript")]
+    tsc = str(web / "node_modules" / ".bin" / "tsc")
+    return [*rows, command(names[1], tsc, "-p", str(web / "tsconfig.json"))]
 
 
 def deep(seed: int) -> list[Row]:
@@ -126,6 +147,7 @@ def main() -> int:
         command("lint", "ruff", "check", "--quiet", "."),
         command("types", "mypy"),
         command("imports", "lint-imports", "--no-cache"),
+        *modules(asked.all),
         *tests("tests", asked.all, SIDE_BY_SIDE, {"CARBONVAULT_WEEK": "1"} if asked.all else {}),
     ]
     if asked.deep:

@@ -1,0 +1,122 @@
+// What this person shares now, and what they shared or refused before.
+import { badge, busy, button, card, el, empty, link, tabs } from "../dom.js";
+import { begin, coming, isOver, nextOf, scopeAsked, scopeWords, standingOf, stepWords, turnWords,
+  whatWords } from "../sharing.js";
+import { fetchTemplates, templateOf } from "../templates.js";
+import { addWords, away, day, locale, sentence, span, t } from "../words.js";
+import words from "../words/consents.js";
+import { standingBadge, stopFlow } from "./grant.js";
+import { unsure } from "./request.js";
+import { requestRow } from "./requests.js";
+
+addWords(words);
+
+/** @typedef {import("./registry.js").Ctx} Ctx */
+/** @typedef {import("../decisions.js").Asked} Asked */
+/** @typedef {import("../directory.js").Directory} Directory */
+/** @typedef {import("../side.js").OwnGrant} OwnGrant */
+/** @typedef {import("../sharing.js").Coming} Coming */
+/** @typedef {import("../sharing.js").Standing} Standing */
+/** @typedef {import("../templates.js").Templates} Templates */
+/** @typedef {{requests: Asked[], owns: OwnGrant[], directory: Directory,
+ *   templates: Templates}} Found */
+
+/** The two tabs; what waits for a decision stands with the current ones. @param {Ctx} ctx */
+export function show(ctx) {
+  const past = ctx.params.get("tab") === "history";
+  return el("div.stack", tabs(t("consents.tabs"), [["consents", t("consents.current")],
+    ["consents?tab=history", t("consents.history")]], past ? "consents?tab=history" : "consents"),
+  past ? null : [el("p", link(t("consents.enter"), "requests")), unsure(ctx)],
+  busy(() => load(ctx), (found) => past ? history(ctx, found) : current(ctx, found)));
+}
+
+/** @param {Ctx} ctx @returns {Promise<Found>} */
+async function load({ session, holder }) {
+  const [owns, requests, directory, templates] = await Promise.all([session.grants(),
+    session.requests(), session.directory(), fetchTemplates(holder.wire)]);
+  const newest = [...owns].sort((a, b) => b.grant.iat - a.grant.iat);
+  return { owns: newest, requests, directory, templates };
+}
+
+/** @param {Ctx} ctx @param {OwnGrant} own @returns {Standing} */
+const standing = ({ holder, session }, own) =>
+  standingOf(own, holder.device.state, session.now());
+
+/** @param {Ctx} ctx @param {Found} found */
+function current(ctx, found) {
+  const open = found.requests.filter(({ state }) => state === "open");
+  const owns = found.owns.filter((own) => !isOver(standing(ctx, own)));
+  if (!open.length && !owns.length)
+    return empty(t("consents.nothing"), t("consents.nothingwhy"),
+      link(t("consents.enter"), "requests", "btn"));
+  const title = el("span.row", t("consents.waiting"), badge("warn", t("consents.pending")));
+  return [open.length > 0 && card(title, el("ul.list", open.map((one) =>
+    el("li", requestRow(ctx, one))))),
+  ...limited(owns.map((own) => () => consentCard(ctx, found, own)))];
+}
+
+/** @param {Ctx} ctx @param {Found} found */
+function history(ctx, found) {
+  const over = found.owns.filter((own) => isOver(standing(ctx, own)))
+    .map((own) => ({ at: own.grant.iat, make: () => consentCard(ctx, found, own) }));
+  const refused = found.requests.filter(({ state }) => ["declined", "expired"].includes(state))
+    .map((one) => ({ at: one.request.iat, make: () => refusedCard(one) }));
+  const all = [...over, ...refused].sort((a, b) => b.at - a.at);
+  return all.length ? limited(all.map(({ make }) => make))
+    : empty(t("consents.nohistory"), t("consents.nohistorywhy"));
+}
+
+const SHOWN = 50;
+
+/** The first fifty, and the others on request. @param {(() => HTMLElement)[]} makes */
+function limited(makes) {
+  const rest = el("div.stack", makes.length > SHOWN && button(t("showmore"), () =>
+    rest.replaceChildren(...makes.slice(SHOWN).map((make) => make()))));
+  return [...makes.slice(0, SHOWN).map((make) => make()), makes.length > SHOWN ? rest : null];
+}
+
+/** @param {Ctx} ctx @param {Found} found @param {OwnGrant} own */
+function consentCard(ctx, { directory, templates }, own) {
+  const { grant } = own, at = standing(ctx, own), name = directory.find(grant.platform)?.name
+    ?? grant.platform;
+  const aim = templateOf(templates, grant.template).text[locale()].purpose;
+  const route = `grant?id=${grant.grant}`;
+  return el("section.card", el("div.row.between", el("h2", link(name, route)), standingBadge(at)),
+    el("p", begin(aim)),
+    el("p.mute.small", begin(scopeWords(grant.categories)), " · ",
+      span(grant.first, grant.last), " · ", stepWords(grant.step)),
+    isOver(at) ? el("p.small", t("consents.allowedon", { day: day(grant.iat) })) : [
+      el("p.small", t("consents.runsout", { when: away(grant.until, ctx.session.now()),
+        day: day(grant.until) })),
+      el("div.small", { "aria-live": "polite" }, nextLine(ctx, own))],
+    el("div.row", link(t("consents.seemore"), route, "btn"), !isOver(at)
+      && button(t("consents.stop"), () => stopFlow(ctx, own, name), "danger")));
+}
+
+/** @param {Asked} asked */
+const refusedCard = (asked) => el("section.card", el("div.row.between", el("h2", asked.name),
+  standingBadge(asked.state === "declined" ? "declined" : "unanswered")),
+el("p.mute.small", begin(scopeWords(scopeAsked(asked))), " · ",
+  span(asked.details.first, asked.details.last)),
+el("p.small", t(`consents.on.${asked.state}`, { day: day(asked.request.iat) })));
+
+/** The next figure, or why there is none; it comes when the records are read. @param {Ctx} ctx
+ * @param {OwnGrant} own */
+function nextLine(ctx, own) {
+  const line = el("span.mute", t("loading"));
+  return ctx.live(() => {
+    coming(ctx, own).then((all) => nextWords(ctx, own, all), sentence)
+      .then((text) => line.replaceChildren(text));
+    return line;
+  });
+}
+
+/** @param {Ctx} ctx @param {OwnGrant} own @param {Coming[]} all */
+function nextWords(ctx, own, all) {
+  const next = nextOf(all);
+  if (!next) return t("consents.nonext");
+  const paused = standing(ctx, own) === "paused", empty = ["taken", "none"].includes(next.turn);
+  return t(empty ? "consents.empty" : "consents.next", {
+    what: begin(whatWords(next.window, own.grant.categories)),
+    turn: paused ? t("consents.turn.paused") : turnWords(next, ctx.session.ahead) });
+}

@@ -1,0 +1,24 @@
+// The locked vault: what opens it again on this device.
+
+import { button, busy, confirm, el } from "../dom.js";
+import { passkeysOffered } from "../lock.js";
+import { t } from "../words.js";
+import { codeForm, passkeyButton } from "./start.js";
+
+/** The ways to open it. @param {import("./registry.js").Ctx} ctx */
+export function show(ctx) {
+  const { session } = ctx;
+  const open = async (/** @type {Uint8Array} */ root) => {
+    await session.unlock(root);
+    ctx.redraw();
+  };
+  return el("div.stack", el("p.mute", t("start.hint")),
+    busy(() => passkeysOffered(session.config), (offered) => offered && passkeyButton(ctx, open)),
+    codeForm(ctx, open),
+    button(t("start.leave"), async () => {
+      const sure = { title: t("start.leave"), text: t("start.leavewhy"), yes: t("start.leave") };
+      if (!await confirm({ ...sure, danger: true })) return;
+      await session.leave();
+      ctx.redraw();
+    }, "quiet"));
+}

@@ -1,0 +1,283 @@
+// How it is counted: the published rules, each file compared with the signed list of parties.
+import { badge, banner, busy, card, choice, el, facts, more, svg, table } from "../dom.js";
+import { GRADES, REASONS, wordsOf } from "../explain.js";
+import { rate, rateOf, region } from "../figures.js";
+import { fetchRelease } from "../methodology.js";
+import { CATEGORIES } from "../months.js";
+import { begin } from "../sharing.js";
+import { addWords, category, day, listed, locale, mass, monthName, number, t } from "../words.js";
+import words from "../words/public.js";
+
+addWords(words);
+
+/** @typedef {import("./registry.js").Ctx} Ctx */
+/** @typedef {import("../dom.js").Child} Child */
+/** @typedef {import("../methodology.js").Behaviour} Behaviour */
+/** @typedef {import("../methodology.js").Release} Release */
+/** @typedef {import("../methodology.js").Table} Table */
+/** from null: in force nowhere
+ * @typedef {{id: string, sha256: string, from: string | null}} Known */
+/** @typedef {{release: Release, category: number, behaviour: Behaviour, why: string | null}} Rule
+ *   why it counts 0 always */
+
+// A programme's figures that no vault has in force; its hash is published with this page.
+/** @type {Known[]} */
+export const BESIDE = [{ id: "beijing-season-2022", from: null,
+  sha256: "184155bc9d353ceeacd4be41b8f4235f098a981b6c1df115549c4081c85e8280" }];
+
+/** The releases, then one of them and how it differs from another. @param {Ctx} ctx */
+export const show = (ctx) => el("div.stack", el("p.lead", t("public.methodology.lead")),
+  el("p", t("public.methodology.intro")), busy(() => load(ctx), (found) => screen(ctx, found)));
+
+/** @param {Ctx} ctx */
+async function load({ session, params }) {
+  const { listing } = await session.directory(), running = session.month();
+  const inForce = listing.releases.filter(({ from }) => from <= running).at(-1);
+  const known = [...listing.releases].reverse().concat(/** @type {any} */ (BESIDE.filter(({ id }) =>
+    !listing.releases.some((one) => one.id === id))));
+  const open = known.find(({ id }) => id === params.get("release")) ?? inForce ?? known[0];
+  return { known, open, inForce, running, rules: await fetchRules(session.wire, open) };
+}
+
+/** @param {import("../methodology.js").Files} wire @param {Known} known
+ * @returns {Promise<Rule[]>} */
+async function fetchRules(wire, known) {
+  const release = await fetchRelease(wire, { listing: { releases: [known] } }, known.id);
+  return Promise.all(release.listed.behaviours.map(async ({ id }) => {
+    const behaviour = await release.behaviour(id);
+    const taken = release.listed.accepted?.some((/** @type {Table} */ one) => one.id === id);
+    const why = behaviour.tier === "Z" ? "no-published-factor"
+      : behaviour.tier === "B" && !taken ? "not-accepted" : null;
+    return { release, category: release.category(id), behaviour, why };
+  }));
+}
+
+/** @param {Ctx} ctx @param {Awaited<ReturnType<typeof load>>} found */
+function screen(ctx, { known, open, inForce, running, rules }) {
+  const [{ release }] = rules, { says, caps } = release.listed;
+  const counting = rules.filter(({ why }) => !why).length;
+  return [card(t("public.methodology.releases"), el("ul.list", known.map((one) =>
+    releaseRow(one, one === open, one === inForce, running)))),
+  card(release.id, el("p.row", badge("good", t("public.methodology.verified")),
+    el("span.small.mute", t(open.from ? "public.methodology.verifiedwhy"
+      : "public.methodology.besidewhy"))), el("p", says[locale()]),
+  el("div.row", tally(counting, t("public.methodology.counting")),
+    tally(rules.length - counting, t("public.methodology.zero"))),
+  caps && more(t("public.methodology.caps"), el("p.small", caps.note[locale()]),
+    facts(capPairs(release))),
+  more(t("details"), el("p.small.mono", `SHA-256 ${release.sha256}`))),
+  known.length > 1 && comparison(ctx, known, open, rules),
+  CATEGORIES.map((one) => categoryCard(one, rules.filter((rule) => rule.category === one)))];
+}
+
+/** @param {number} n @param {string} text */
+const tally = (n, text) => el("span", el("strong.lead", number(n)), " ", el("span.mute", text));
+
+/** @param {Release} release @returns {[Child, Child][]} */
+const capPairs = (release) => CATEGORIES.filter((one) => release.cap(one) > 0).map((one) =>
+  [begin(category(one)), mass(release.cap(one))]);
+
+/** @param {Known} one @param {boolean} open @param {boolean} inForce @param {string} running */
+function releaseRow({ id, from }, open, inForce, running) {
+  const state = inForce ? "now" : !from ? "beside" : from > running ? "later" : "earlier";
+  return el("li", el("a.item", { href: `#/methodology?release=${id}`, "aria-current":
+    open && "true" }, el("span", el("strong", id), el("br"), el("span.mute.small",
+    from ? t("public.methodology.since", { month: monthName(from) })
+      : t("public.methodology.nowhere"))),
+  badge(inForce ? "good" : "", t(`public.methodology.state.${state}`))));
+}
+
+// The behaviours
+
+/** @param {number} kind @param {Rule[]} rules */
+function categoryCard(kind, rules) {
+  if (!rules.length) return null;
+  const sorted = [...rules].sort((a, b) => Number(!!a.why) - Number(!!b.why));
+  const n = rules.filter(({ why }) => !why).length;
+  return el("section.card", el("div.row.between", el("h2", { class: `swatch c${kind}` },
+    begin(category(kind))), el("span.small.mute", t("public.methodology.of",
+    { n, all: rules.length }))), el("ul.list", sorted.map(ruleRow)));
+}
+
+/** @param {Rule} rule */
+function ruleRow(rule) {
+  const { behaviour, why } = rule, inside = el("div.stack");
+  const fill = () => inside.childElementCount
+    || inside.append(...el("div", about(rule)).childNodes);
+  return el("li", el("details", { ontoggle: fill }, el("summary.item",
+    el("span", el("strong", behaviour.names[locale()]), why ? null : placesOf(behaviour)),
+    el("span.num", why
+      ? badge("", t("public.methodology.counts0")) : rateText(behaviour), unfolds())), inside));
+}
+
+/** Where a behaviour counts. @param {Behaviour} behaviour */
+function placesOf({ factors = [] }) {
+  const places = [...new Set(factors.map((factor) => factor.region))].map(region);
+  const node = el("span.mute.small", el("br"), listed(places));
+  node.style.fontWeight = "400"; // a summary is bold
+  return node;
+}
+
+const unfolds = () => el("span.mute", { "aria-hidden": "true" }, " ▾");
+
+/** The figure of the widest place, and how many more there are. @param {Behaviour} behaviour */
+function rateText({ formula, factors = [] }) {
+  const [first] = [...factors].sort((a, b) => a.region.length - b.region.length);
+  const found = first && rateOf(formula, first);
+  return found ? rate(found) : t("public.methodology.byformula");
+}
+
+/** @param {Rule} rule */
+function about({ release, behaviour, why }) {
+  const at = locale(), { formula, factors = [], units, evidence = "E3", says } = behaviour;
+  const english = Number(at === "en"), { listed: all } = release;
+  const choices = (all.choices ?? []).filter((/** @type {Table} */ { id }) => id === behaviour.id);
+  return [why && banner("info", t(`public.methodology.why.${behaviour.tier}`), " ",
+    REASONS[why][english]), el("p", says[at]),
+  factors.map((factor) => factorCard(behaviour, factor, !!why)),
+  choices.map((/** @type {Table} */ one) => banner("info", el("strong",
+    t("public.methodology.choice")), el("p", one.why[at]), el("p.small.mute",
+    t("public.methodology.taken", { taken: one.taken, over: one.over })))),
+  facts(/** @type {[Child, Child][]} */ ([
+    [t("public.methodology.formula"), formula.shape !== "zero"
+      && wordsOf(formula, english).equation],
+    [t("public.methodology.unit"), listed(units.map((unit) =>
+      t(`public.methodology.unit.${unit}`)))],
+    [t("public.methodology.attested"), t(`public.methodology.evidence.${evidence}`)],
+    ...limitPairs(behaviour), [t("public.methodology.most"), capsText(behaviour)],
+    [t("public.methodology.notbeside"), besideText(release, behaviour)],
+    [t("public.methodology.listed"), behaviour.listed
+      && t(`public.methodology.listed.${behaviour.listed}`)],
+    [t("details"), el("span.small.mono", `${behaviour.id} · ${behaviour.rev} · SHA-256 `
+      + release.pin(behaviour.id).sha256)]]).filter(([, value]) => value))];
+}
+
+/** @param {Behaviour} behaviour @param {Table} factor @param {boolean} unused */
+function factorCard({ formula }, factor, unused) {
+  const { source, valid_from: begins, valid_until: ends } = factor, at = locale();
+  const one = rateOf(formula, factor), english = Number(at === "en");
+  return el("div.note", el("p.row.between", el("strong", one ? rate(one)
+    : wordsOf(formula, english).figures(factor)), el("span", region(factor.region))),
+  el("p.small", unused && `${t("public.methodology.unused")} `, source.note[at]),
+  el("p.small.mute", source.title, " · ", sourceLink(source.locator), " · ",
+    t("public.methodology.grade", { words: GRADES[source.grade][english] }), " · ",
+    t(ends ? "public.methodology.valid" : "public.methodology.validfrom",
+      { from: dayOf(begins), until: ends ? dayOf(ends) : "" })));
+}
+
+/** @param {string} iso */
+const dayOf = (iso) => day(Date.parse(`${iso}T04:00:00Z`) / 1000);
+
+const PLACE = /^(https:\/\/)?[a-z0-9-]+(\.[a-z0-9-]+)+\/[!-~]*$/;
+
+/** An address is a link that leads out; anything else is text. @param {string} locator */
+const sourceLink = (locator) => PLACE.test(locator) ? el("a", { rel: "noreferrer noopener",
+  target: "_blank", href: locator.startsWith("https://") ? locator : `https://${locator}` },
+locator) : locator;
+
+/** @param {Behaviour} behaviour @returns {[Child, Child][]} */
+const limitPairs = ({ exclusions = [], bounds = [] }) => [
+  [t("public.methodology.excluded"), exclusions.length > 0 && exclusions.map(limit)],
+  [t("public.methodology.refused"), bounds.length > 0 && bounds.map(limit)]];
+
+/** @param {Table} rule */
+const limit = ({ text, proposal }) =>
+  el("p", text[locale()], proposal && el("span.mute", ` (${t("public.methodology.ours")})`));
+
+/** @param {Behaviour} behaviour */
+function capsText({ caps }) {
+  if (!caps) return null;
+  const parts = ["act", "day", "month"].filter((one) => caps[`${one}_g`] !== undefined)
+    .map((one) => t(`public.methodology.per.${one}`, { mass: mass(caps[`${one}_g`]) }));
+  return [listed(parts), caps.proposal && el("span.mute", ` (${t("public.methodology.ours")})`)];
+}
+
+/** @param {Release} release @param {Behaviour} behaviour */
+const besideText = ({ listed: { behaviours } }, { exclusive = [] }) => listed(exclusive
+  .filter((/** @type {Table} */ { with: id }) => behaviours.some((one) => one.id === id))
+  .map((/** @type {Table} */ { with: id, within }) => `${id} (${t(
+    `public.methodology.within.${within}`)})`));
+
+// Two releases beside each other
+
+/** @param {Ctx} ctx @param {Known[]} known @param {Known} open @param {Rule[]} rules */
+function comparison({ session }, known, open, rules) {
+  const others = known.filter((one) => one !== open), place = el("div.stack");
+  const draw = (/** @type {string} */ id) => place.replaceChildren(busy(() => fetchRules(
+    session.wire, /** @type {Known} */ (others.find((one) => one.id === id))),
+  (theirs) => compared(rules, theirs)));
+  draw(others[0].id);
+  return card(t("public.methodology.compare"), el("p", t("public.methodology.comparewhy")),
+    choice(t("public.methodology.with", { id: open.id }), others.map(({ id }) => [id, id]),
+      others[0].id, draw), place);
+}
+
+/** @typedef {{label: string, color: string, grams: number, text: string}} Bar */
+
+/** @param {Rule[]} ours @param {Rule[]} theirs */
+function compared(ours, theirs) {
+  const pairs = ours.flatMap((a) => theirs.filter((b) => b.behaviour.id === a.behaviour.id)
+    .map((b) => /** @type {[Rule, Rule]} */ ([a, b])));
+  const both = pairs.map(([a, b]) => ({ a, bars: [...barsOf(a, "c4"), ...barsOf(b, "c2")],
+    fit: !a.why && !b.why })).filter(({ fit, bars }) => fit
+      && new Set(bars.map(({ color }) => color)).size === 2);
+  return [both.length > 0 && legend(ours[0].release.id, theirs[0].release.id),
+    both.map(({ a, bars }) => group(a, bars)), el("h3", t("public.methodology.changed")),
+    changes(ours, theirs, pairs)];
+}
+
+/** @param {string} ours @param {string} theirs */
+const legend = (ours, theirs) => el("p.legend", el("span.swatch.c4", ours),
+  el("span.swatch.c2", theirs));
+
+/** @param {Rule} rule @param {string} color @returns {Bar[]} */
+const barsOf = ({ behaviour: { formula, factors = [] } }, color) => factors.flatMap((factor) => {
+  const found = rateOf(formula, factor);
+  return found ? [{ label: region(factor.region), color, grams: found.grams,
+    text: rate(found) }] : [];
+});
+
+/** One behaviour's figures as bars, its highest the whole width. @param {Rule} rule
+ * @param {Bar[]} bars */
+function group({ behaviour }, bars) {
+  const name = behaviour.names[locale()], most = Math.max(...bars.map((one) => one.grams));
+  const least = Math.min(...bars.map((one) => one.grams)), width = 360, step = 36;
+  const told = t("public.methodology.apart", { n: number(most / least,
+    { maximumFractionDigits: 1 }) });
+  const rows = bars.map((one, i) => [svg("text", { x: 0, y: i * step + 12 }, one.label),
+    svg("text", { x: width, y: i * step + 12, "text-anchor": "end" }, one.text),
+    svg("rect", { class: one.color, x: 0, y: i * step + 17, height: 9, rx: 4,
+      width: Math.max(width * one.grams / most, 3) })]);
+  return el("figure.stack", el("figcaption.row.between", el("strong", name),
+    most > least && el("span.small.mute", told)),
+  svg("svg", { class: "chart", role: "img", viewBox: `0 0 ${width} ${bars.length * step}`,
+    "aria-label": `${name}: ${listed(bars.map(({ label, text }) => `${label} ${text}`))}` }, rows));
+}
+
+/** @param {Rule[]} ours @param {Rule[]} theirs @param {[Rule, Rule][]} pairs */
+function changes(ours, theirs, pairs) {
+  const pinned = (/** @type {Rule} */ { release, behaviour }) => release.pin(behaviour.id).sha256;
+  const same = pairs.filter(([a, b]) => pinned(a) === pinned(b) && a.why === b.why);
+  const other = pairs.filter((pair) => !same.includes(pair));
+  const only = (/** @type {Rule[]} */ list, /** @type {Rule[]} */ not) =>
+    list.filter((a) => !not.some((b) => b.behaviour.id === a.behaviour.id));
+  const [a, b] = [ours, theirs].map(([{ release }]) => release.id);
+  const here = only(ours, theirs), there = only(theirs, ours);
+  const part = (/** @type {string} */ title, /** @type {Rule[]} */ list) => list.length > 0
+    && more(title, el("p.small", listed(list.map(({ behaviour }) => behaviour.names[locale()]))));
+  return el("div", other.length > 0 && more(t("public.methodology.otherwise", { n: other.length }),
+    table(t("public.methodology.changed"), [t("public.methodology.behaviour"), a, b],
+      other.map(([x, y]) => [x.behaviour.names[locale()], figureText(x), figureText(y)]))),
+  part(t("public.methodology.same", { n: same.length }), same.map(([one]) => one)),
+  part(t("public.methodology.onlyin", { n: here.length, id: a }), here),
+  part(t("public.methodology.onlyin", { n: there.length, id: b }), there));
+}
+
+/** @param {Rule} rule */
+function figureText({ why, behaviour: { formula, factors = [] } }) {
+  if (why) return t("public.methodology.counts0");
+  return listed(factors.map((factor) => {
+    const found = rateOf(formula, factor);
+    return `${found ? rate(found) : t("public.methodology.byformula")} (${region(factor.region)})`;
+  }));
+}

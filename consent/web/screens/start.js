@@ -1,0 +1,170 @@
+// The way in: make a vault, or open one (docs/protocol.md section 4).
+
+import { announce, banner, busy, button, card, check, confirm, el, field, icon, link,
+  more } from "../dom.js";
+import { VaultError } from "../errors.js";
+import { random, readCode, wrapId, writeCode } from "../keys.js";
+import { askPasskey, makePasskey, openBy, openByCode, passkeysOffered } from "../lock.js";
+import { sentence, t } from "../words.js";
+
+/** @typedef {import("./registry.js").Ctx} Ctx */
+
+/** What this is, and the ways in. @param {Ctx} ctx */
+export function show(ctx) {
+  const place = el("div.stack");
+  /** @param {(ctx: Ctx, turn: any) => Node} part */
+  const turn = (part) => {
+    place.replaceChildren(part(ctx, turn));
+    place.querySelector("input")?.focus();
+  };
+  place.append(ctx.session.handed ? opening(ctx, turn) : welcome(ctx, turn));
+  return place;
+}
+
+/** @typedef {(part: (ctx: Ctx, turn: any) => Node) => void} Turn */
+
+/** @param {Ctx} _ctx @param {Turn} turn */
+const welcome = (_ctx, turn) => el("div.stack",
+  el("section.card.hero", icon("vault"), el("p.lead", t("start.lead")), el("p", t("start.what")),
+    el("p", link(t("start.limits"), "limits"))),
+  el("div.stack.wide", button(t("start.make"), () => turn(age), "primary"),
+    button(t("start.open"), () => turn(opening)), button(t("start.recover"), () => turn(opening),
+      "quiet")),
+  el("p.small.mute", t("start.nothing")));
+
+/** @param {Ctx} _ctx @param {Turn} turn */
+function age(_ctx, turn) {
+  const over = check(t("start.over14")), wrong = el("p.wrong", { role: "alert" });
+  return card("", over.node, wrong, el("div.row", button(t("next"), () => {
+    if (over.input.checked) turn((ctx, next) => code(ctx, next, random(20), random(20)));
+    else wrong.textContent = t("start.only14");
+  }, "primary"), button(t("back"), () => turn(welcome), "quiet")));
+}
+
+/** The code in fours, to be written down. @param {Uint8Array} secret @returns {HTMLElement} */
+export const fours = (secret) => el("ol.fours.mono",
+  writeCode(secret).split("-").map((four) => el("li", four)));
+
+/** @param {Ctx} ctx @param {Turn} turn @param {Uint8Array} secret @param {Uint8Array} root
+ * @returns {HTMLElement} */
+const code = (ctx, turn, secret, root) => card(t("start.code"), el("p", t("start.once")),
+  fours(secret), banner("warn", t("start.warn")), more(t("start.lost"), el("p", t("start.lostwhat"))),
+  button(t("start.written"), () => turn(() => typeback(secret,
+    () => turn(() => code(ctx, turn, secret, root)), async () => {
+      await make(ctx, secret, root);
+      turn(ways);
+    })), "primary"));
+
+/** Asks for a code to be typed back before anything goes on. @param {Uint8Array} secret
+ * @param {() => unknown} again shows the code again @param {() => Promise<unknown>} done */
+export function typeback(secret, again, done) {
+  const typed = field(t("start.typeback"), MONO, t("start.typebackhint"));
+  return card("", typed.node, el("div.row", button(t("next"), async () => {
+    if (same(typed.input.value, secret)) await done();
+    else typed.fail(t("start.differs"));
+  }, "primary"), button(t("start.see"), again, "quiet")));
+}
+
+const MONO = { class: "mono", autocapitalize: "characters", spellcheck: "false", maxlength: 60 };
+
+/** @param {string} typed @param {Uint8Array} secret */
+function same(typed, secret) {
+  try {
+    return writeCode(readCode(typed)) === writeCode(secret);
+  } catch {
+    return false;
+  }
+}
+
+/** @param {Ctx} ctx @param {Uint8Array} secret @param {Uint8Array} root */
+async function make({ session }, secret, root) {
+  await session.unlock(root, true);
+  await session.holder?.putWrap(secret);
+  await session.remember({ code: await wrapId(secret) });
+}
+
+/** How this device opens it from now on. @param {Ctx} ctx */
+const ways = (ctx) => {
+  const { session } = ctx;
+  const done = async (/** @type {boolean} */ keep) => {
+    await session.keepOpen(keep);
+    session.handed = "";
+    announce(t("start.ready"));
+    ctx.redraw();
+  };
+  const said = el("div");
+  return el("div.stack", said, busy(() => passkeysOffered(session.config), (offered) => card(
+    t("start.how"),
+    offered && way("start.bypasskey", "start.bypasskeyhint", async () => {
+      if (await addPasskey(session)) await done(false);
+      else said.replaceChildren(banner("warn", t("start.noprf")));
+    }, "primary"),
+    way("start.byitself", "start.byitselfhint", () => done(true), offered ? "" : "primary"),
+    way("start.bycode", "", () => done(false), "quiet"))));
+};
+
+/** @param {string} words @param {string} hint @param {() => unknown} act @param {string} kind */
+const way = (words, hint, act, kind) => el("div.stack.wide", button(t(words), act, kind),
+  hint && el("p.small.mute", t(hint)));
+
+/** Makes a passkey that opens the open vault; false when this one cannot, and was taken back.
+ * @param {import("../session.js").Session} session @returns {Promise<boolean>} */
+export async function addPasskey(session) {
+  const holder = /** @type {import("../holder.js").Holder} */ (session.holder);
+  const made = await makePasskey(`Carbon Vault ${holder.account.slice(0, 6)}`);
+  if (!made) return false;
+  await holder.putWrap(made.secret);
+  const { wrap, blob } = await openBy(session.wire, made.secret);
+  await session.remember({ passkeys: [...session.own?.passkeys ?? [],
+    { id: made.id, wrap, blob, at: session.now() }] });
+  return true;
+}
+
+/** @param {Ctx} ctx @param {Turn} turn */
+function opening(ctx, turn) {
+  const { session } = ctx;
+  return el("div.stack", session.handed && banner("info", t("start.scanned")),
+    busy(() => passkeysOffered(session.config), (offered) => offered && card("",
+      passkeyButton(ctx, (root) => opened(ctx, turn, root)))),
+    codeForm(ctx, (root) => opened(ctx, turn, root)),
+    button(t("back"), () => turn(welcome), "quiet"));
+}
+
+/** @param {Ctx} ctx @param {Turn} turn @param {Uint8Array} root */
+async function opened({ session }, turn, root) {
+  const sure = { title: t("start.replace"), text: t("start.replacewhy"), yes: t("start.replace") };
+  if (await session.holdsOther(root) && !await confirm({ ...sure, danger: true })) return;
+  await session.unlock(root);
+  turn(ways);
+}
+
+/** Opens by a passkey. @param {Ctx} ctx @param {(root: Uint8Array) => Promise<void>} done
+ * @returns {HTMLElement} */
+export const passkeyButton = ({ session }, done) => el("div.stack.wide",
+  button(t("start.bypasskey"), async () => {
+    const secret = await askPasskey();
+    if (!secret) throw new VaultError("bad-code", "the passkey gave no secret");
+    const name = await wrapId(secret), known = session.own?.passkeys ?? [];
+    const kept = known.find(({ wrap }) => wrap === name)?.blob;
+    const { root, wrap, blob } = await openBy(session.wire, secret, kept);
+    await done(root);
+    if (!kept) await session.remember({ passkeys: [...known, { id: "", wrap, blob, at: 0 }] });
+  }, "primary"));
+
+/** Opens by a typed code. @param {Ctx} ctx @param {(root: Uint8Array) => Promise<void>} done
+ * @returns {HTMLElement} */
+export function codeForm({ session }, done) {
+  const typed = field(t("start.usecode"), { ...MONO, value: session.handed || null },
+    t("start.usecodehint"));
+  return card("", typed.node, el("div.wide", button(t("start.openit"), async () => {
+    try {
+      const { root, wrap } = await openByCode(session.wire, typed.input.value);
+      typed.fail("");
+      await done(root);
+      if (!session.own?.code) await session.remember({ code: wrap });
+    } catch (error) {
+      if (!(error instanceof VaultError)) throw error;
+      typed.fail(sentence(error));
+    }
+  }, "primary")));
+}

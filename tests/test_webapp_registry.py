@@ -1,0 +1,97 @@
+"""Every screen of the web app in every state, in English; test_webapp_registry_zh.py: in Chinese.
+
+Each is looked at in two sizes, light and dark: tests/webapp/screens.py says what must be so. The
+pictures are in build/webapp/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.webapp.fixtures import browser, told
+from tests.webapp.place import Town
+from tests.webapp.screens import STATES, WAYS, Screen, Tour, begin, text_wrong, unknown
+
+__all__ = ["browser", "told"]
+
+
+@pytest.fixture(scope="module")
+def tour(browser: Browser, told: Town) -> Tour:
+    return begin(browser, told, "en")
+
+
+def test_every_route_and_state_of_the_registry_is_known_here(tour: Tour) -> None:
+    assert unknown(tour.screens) == []
+    assert {one.route for one in tour.screens} == WAYS.keys()
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_screen_is_good_in_this_state(tour: Tour, state: str) -> None:
+    tour.walk(state)
+
+
+def test_tab_comes_to_every_control(tour: Tour) -> None:
+    person = tour.town.people["ann"]
+    with tour.window(person) as window:
+        for screen in tour.screens:
+            if screen.inside or screen.route not in ("start", "lock"):
+                window.to(WAYS[screen.route](tour.town, person))
+                assert window.untabbed() == [], screen.id
+
+
+# Controls: what these tests look for, they find
+
+
+def test_a_new_route_or_state_is_missed(tour: Tour) -> None:
+    new = Screen("moon", "moon", "open", ("normal", "eclipse"))
+    assert unknown([*tour.screens, new]) == ["moon", "eclipse"]
+    again = replace(tour, screens=[new], visited=set())
+    assert again.left("eclipse") == [("moon", "eclipse", 390), ("moon", "eclipse", 1280)]
+
+
+SPOIL = """() => {
+  const main = document.querySelector("main"), add = (tag, text, attrs = {}) => {
+    const node = Object.assign(document.createElement(tag), { textContent: text });
+    for (const [name, value] of Object.entries(attrs)) node.setAttribute(name, value);
+    main.append(node);
+    return node;
+  };
+  add("h1", "Another"); add("p", "home.waits"); add("p", "中文"); add("p", "your carbon data");
+  add("p", "pale").style.color = "#eee"; add("p", "wide").style.width = "900px";
+  add("input", "");
+  add("button", "not by Tab", { tabindex: "-1" });
+}"""
+
+
+def test_the_instruments_find_what_they_look_for(tour: Tour) -> None:
+    with tour.window(tour.town.people["eve"]) as window:
+        window.to("settings")
+        window.page.evaluate(SPOIL)
+        tour.inspect(window, "spoiled")
+        found, tour.wrong = "\n".join(tour.wrong), []
+        for piece in ("2 h1", "home.waits", "Chinese in English: '中文'", "carbon data"):
+            assert piece in found
+        for piece in ("too wide at 320", "too wide at 390", "color-contrast", "label: input"):
+            assert piece in found
+        assert any("not by Tab" in one for one in window.untabbed())
+
+
+def test_english_in_a_chinese_page_is_found() -> None:
+    assert [*text_wrong("记录 bank.demo（JSON）", "zh-CN", [])] == []
+    assert [*text_wrong("记录 Loading", "zh-CN", [])] != []
+
+
+IMAGE = "document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:1/x.png' }))"
+BAD = ("console.error('bad')", "void setTimeout(() => { throw Error('bad') })", IMAGE)
+
+
+@pytest.mark.parametrize("script", BAD)
+def test_a_complaint_of_the_browser_is_a_failure(tour: Tour, script: str) -> None:
+    with tour.window(None) as window:
+        window.page.evaluate(script)
+        window.page.wait_for_timeout(200)
+        with pytest.raises(AssertionError, match=r"bad|img-src"):
+            window.check()

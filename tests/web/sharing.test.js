@@ -1,0 +1,118 @@
+// What a person reads of a consent: where it stands, what becomes of each window, what changes.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { EMPTY } from "../../consent/web/state.js";
+import {
+  begin, changesOf, comingOf, completeIn, exampleOf, groupsOf, isOver, lastsOf, latestStart, nextOf,
+  scopeWords, standingOf, turnWords, whatWords,
+} from "../../consent/web/sharing.js";
+import { addWords, setLocale } from "../../consent/web/words.js";
+import words from "../../consent/web/words/consents.js";
+
+addWords(words);
+const LINK = "01".repeat(16), OTHER = "02".repeat(16), ID = "aa".repeat(16);
+const grant = { grant: ID, org: "bank.example", platform: "bank.example", template: "CITY-REWARD",
+  purposes: ["PublicBenefit"], categories: [4], step: 1, first: "2026-01", last: "2026-05",
+  until: 2000, mode: "total", show_sources: false, exclusive: false, data_life_days: 30 };
+const own = (state = "live") => ({ grant, state, text: "", count: 0, deletion: null });
+const close = (month, travel, food = 0) => ({ month, grams: [0, food, 0, travel, 0, 0, 0] });
+const links = [{ link: LINK, source: "a.example", batches: [],
+  closes: [close("2026-01", 100, 7), close("2026-02", 250)] }];
+const minted = (month, org = grant.org, categories = [4], id = ID) =>
+  ({ grant: id, org, categories, window: [month], cells: [[LINK, [month]]] });
+const use = (month, index = 9) => ({ release: { grant: ID, window: [month] },
+  place: { at: 1, index, cosigned: [] } });
+const facts = (changed = {}) => ({ state: { ...EMPTY, minted: ["2026-01", "2026-02", "2026-03"].map(
+  (month) => minted(month)) }, standing: "live", uses: [use("2026-01")], links, latest: "2026-04",
+failed: null, ...changed });
+const turns = (changed) => comingOf(grant, facts(changed)).map(({ turn }) => turn);
+
+test("what vault, own state and clock say of a consent comes together", () => {
+  const state = (said) => ({ ...EMPTY, statuses: said ? { [ID]: said } : {} });
+  const at = (told, said, now = 1000) => standingOf(own(told), state(said), now);
+  assert.equal(at("live"), "live");
+  assert.equal(at("paused"), "paused");
+  assert.equal(at("live", "paused"), "paused");
+  assert.equal(at("live", "revoked"), "revoked", "a vault that forgets a stop is not believed");
+  assert.equal(at("replaced"), "replaced");
+  assert.equal(at("live", undefined, 2000), "expired");
+  assert.equal(at("paused", undefined, 2000), "expired");
+  assert.equal(at("revoked", undefined, 2000), "revoked");
+  assert.deepEqual(["live", "paused", "revoked", "replaced", "expired"].map(isOver),
+    [false, false, true, true, true]);
+});
+
+test("each window has left, may be fetched, is open or comes later", () => {
+  assert.deepEqual(turns(), ["left", "ready", "open", "none", "later"]);
+  const [left, ready, open] = comingOf(grant, facts());
+  assert.equal(left.grams, 100);
+  assert.equal(left.use.place.index, 9);
+  assert.equal(ready.grams, 250);
+  assert.equal(open.grams, null);
+});
+
+test("an ended consent lets nothing more leave, what left stays", () => {
+  assert.deepEqual(turns({ standing: "revoked" }), ["left", "ended", "ended", "ended", "ended"]);
+  assert.equal(nextOf(comingOf(grant, facts({ standing: "revoked" }))), undefined);
+});
+
+test("a window without a token says why", () => {
+  const state = { ...EMPTY, minted: [minted("2026-04", grant.org, [2, 4], "bb".repeat(16))] };
+  assert.equal(turns({ state })[3], "taken");
+  const apart = { ...EMPTY, minted: [minted("2026-04", grant.org, [2], "bb".repeat(16)),
+    minted("2026-04", "shop.example", [4], "bb".repeat(16))] };
+  assert.equal(turns({ state: apart })[3], "none");
+  const failed = new Error("no network");
+  const [, , , one] = comingOf(grant, facts({ failed }));
+  assert.deepEqual([one.turn, one.why], ["failed", failed]);
+});
+
+test("the next figure is one that may be fetched, before one that is open or later", () => {
+  assert.equal(nextOf(comingOf(grant, facts())).window[0], "2026-02");
+  assert.equal(nextOf(comingOf(grant, facts({ links: [] }))).turn, "open");
+  const gone = comingOf(grant, facts({ state: EMPTY, uses: [] }));
+  assert.equal(nextOf(gone).turn, "later");
+  assert.equal(nextOf(gone.slice(0, 2)).turn, "none");
+});
+
+test("figures fall into those known, ahead, taken and empty", () => {
+  const figure = (grams, sources, taken = false) => ({ window: ["2026-01"], grams, sources, taken });
+  const zero = figure(0, 1), ahead = figure(null, 2), taken = figure(null, 0, true);
+  const none = figure(null, 0);
+  assert.deepEqual(groupsOf([zero, ahead, taken, none]),
+    { known: [zero], ahead: [ahead], taken: [taken], none: [none] });
+});
+
+test("an example is the newest closed months, as many as a window has, over the categories", () => {
+  assert.deepEqual(exampleOf(links, [2, 4], 1), { window: ["2026-02"], grams: 250 });
+  const both = [...links, { link: OTHER, source: "b.example", batches: [],
+    closes: [close("2026-02", 50, 5)] }];
+  assert.deepEqual(exampleOf(both, [2, 4], 1), { window: ["2026-02"], grams: 305 });
+  assert.equal(exampleOf(links, [4], 3), null, "two months make no quarter");
+  assert.equal(exampleOf([], [4], 1), null);
+});
+
+test("a consent may be ended with each of its windows", () => {
+  assert.deepEqual(lastsOf({ first: "2026-01", last: "2026-06", step: 3 }), ["2026-03", "2026-06"]);
+  assert.equal(completeIn(["2026-11", "2026-12"]), "2027-01");
+  assert.equal(latestStart(Date.parse("2026-11-30T17:00:00Z") / 1000, 3, "Asia/Shanghai"), "2027-03");
+});
+
+test("changed terms are marked item by item", () => {
+  const after = { ...grant, categories: [2, 4], last: "2026-04", data_life_days: 30 };
+  const changed = changesOf(grant, after).filter((one) => one.changed).map(({ member }) => member);
+  assert.deepEqual(changed, ["categories", "last"]);
+  assert.equal(changesOf(grant, { ...grant }).some((one) => one.changed), false);
+});
+
+test("figure and period are said the same way in both languages", () => {
+  setLocale("zh-CN");
+  assert.equal(whatWords(["2026-10"], [4]), "2026年10月出行减排");
+  assert.equal(scopeWords([1, 2, 3, 4, 5, 6, 7]), "全部七类");
+  setLocale("en");
+  assert.equal(whatWords(["2026-10"], [4]), "October 2026, reduction in travel");
+  assert.equal(begin(scopeWords([2, 4])), "Food and travel");
+  const said = turnWords({ window: ["2026-10"], turn: "ready", grams: 12500 }, 3);
+  assert.match(said, /^12\.5 kg/);
+});

@@ -1,0 +1,47 @@
+"""The web app as this package ships it: version, hashes, size; for whoever compares a server's.
+
+    ./run python -m tests.web_manifest        writes tests/vectors/web_manifest.json anew
+
+`files` are the files as they lie in consent/web, before a vault fills in its own settings; their
+names and hashes give the version. `served` are the paths and hashes in every vault's `cv1-web` that
+do not hang on its settings: all but the page and the headers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from consent.site import SiteConfig, make_site, read_files, version_of
+from vault.encoding import Json
+
+FILE = Path(__file__).parent / "vectors" / "web_manifest.json"
+BUDGET = 640_000
+"""Bytes of all modules and styles, comments included, not packed: docs/decisions/0019."""
+
+
+def manifest(files: Mapping[str, bytes]) -> dict[str, Json]:
+    """Return what is committed of these files."""
+    site = make_site(files, SiteConfig("https://vault.example", bytes(32), "any"))
+    return {
+        "version": version_of(files),
+        "bytes": size_of(files),
+        "files": [[name, sha256(files[name]).hexdigest()] for name in sorted(files)],
+        "served": [[path, h.hex()] for path, h in site.listed if path not in ("/", "headers")],
+    }
+
+
+def size_of(files: Mapping[str, bytes]) -> int:
+    """Return how many bytes the modules and styles have."""
+    return sum(len(raw) for name, raw in files.items() if name.endswith((".js", ".css")))
+
+
+def written() -> str:
+    """Return the text of the committed file."""
+    return json.dumps(manifest(read_files()), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(written(), encoding="utf-8")
