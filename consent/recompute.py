@@ -7,7 +7,7 @@ The vault cannot do this, since it holds no key; the platform cannot, since it s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from vault.chain import ZERO, digest_of, settle
@@ -15,7 +15,7 @@ from vault.crypto.commit import ORDER
 from vault.crypto.keys import OpeningKey, StreamKey
 from vault.crypto.meter import CELL_LIMIT, hide, masks_of
 from vault.crypto.seal import open_sealed, unpad
-from vault.encoding import compact_json, read_envelope, strict_json
+from vault.encoding import compact_json, read_envelope, strict_json, text_hash
 from vault.errors import BadSeal, BadTotal
 from vault.messages import Batch, Close, Receipt, Record, batch_info
 from vault.methodology.release import Release
@@ -37,12 +37,16 @@ class OpenedBatch:
 
 @dataclass(frozen=True)
 class OwnClose:
-    """A close that was recomputed: grams by category, and the milligrams carried on."""
+    """A close that was recomputed: grams by category, and the milligrams carried on.
+
+    What its holder rejected counts nowhere; `grams` are what it would have been.
+    """
 
     text: str
     month: Month
     grams: tuple[Grams, ...]
     balances: tuple[Milligrams, ...]
+    rejected: bool = False
 
 
 def open_batch(key: OpeningKey, batch: str, receipt: str) -> OpenedBatch:
@@ -87,7 +91,11 @@ def check_tags(opened: OpenedBatch) -> None:
 
 
 def check_closes(
-    key: StreamKey, release_of: ReleaseOf, batches: list[OpenedBatch], closes: Iterable[str]
+    key: StreamKey,
+    release_of: ReleaseOf,
+    batches: list[OpenedBatch],
+    closes: Iterable[str],
+    rejected: Collection[bytes] = (),
 ) -> list[OwnClose]:
     """Return every close of a link, recomputed from the records.
 
@@ -95,11 +103,15 @@ def check_closes(
     balance chain. 4. T·g + rho·h = C and c − mask = T for all seven categories. 5. what takes a
     record back names one of this link, once, and takes exactly what it counted.
 
+    4 is left out for a close that its holder rejected: its month is absent, and the next one goes
+    on from its balance and `upto` as if it had opened.
+
     Args:
         key: the link's stream secret.
         release_of: gives a methodology release by the id that a record or close names.
         batches: every batch of the link, opened, by sequence number.
         closes: the link's closes as compact JWS, by month.
+        rejected: hashes of closes that this person rejected.
 
     Raises:
         BadTotal: a close does not say what its records add up to; its month is named.
@@ -117,8 +129,10 @@ def check_closes(
             raise BadTotal(f"the close of {close.month} is not over the batches shown here")
         cap = release_of(close.methodology).cap
         settled = settle(before, sums_of(covered, void, release_of), cap)  # 3
-        _check_cells(key, close, settled.grams)  # 4
-        found.append(OwnClose(text, close.month, settled.grams, settled.balances))
+        given_up = text_hash(text) in rejected
+        if not given_up:
+            _check_cells(key, close, settled.grams)  # 4
+        found.append(OwnClose(text, close.month, settled.grams, settled.balances, given_up))
         after = close.upto
     return found
 

@@ -6,7 +6,8 @@ add_closes([own], cells, scope)      the figure that a token over these cells un
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -21,9 +22,10 @@ from consent.recompute import (
     open_batch,
 )
 from vault.allot import end_of
-from vault.crypto.keys import OpeningKey, Root, record_key, stream_key
-from vault.errors import BadTotal
-from vault.messages import Record
+from vault.crypto.keys import OpeningKey, Root, account_key, record_key, stream_key
+from vault.encoding import Json, read_envelope
+from vault.errors import BadTotal, VaultError
+from vault.messages import Record, Reject
 from vault.months import Category, Grams
 from vault.wire import Wire, objects_of, text_of
 
@@ -50,8 +52,21 @@ def open_link(wire: Wire, root: Root, link: bytes, source: str, release_of: Rele
         check_tags(batch)
     listed = wire.get(f"/v1/holder/links/{link.hex()}/closes").body
     texts = [text_of(item, "close") for item in objects_of(listed, "closes")]
-    closes = check_closes(stream_key(root, link), release_of, batches, texts)
+    rejected = _rejected(listed, account_key(root).public)
+    closes = check_closes(stream_key(root, link), release_of, batches, texts, rejected)
     return OwnLink(link, source, batches, closes)
+
+
+def _rejected(listed: Mapping[str, Json], account: bytes) -> frozenset[bytes]:
+    # What else ends a month is not judged here but in consent/endings.py, where a token needs it.
+    found = set[bytes]()
+    for item in objects_of(listed, "absents"):
+        text = text_of(item, "text")
+        with suppress(VaultError):
+            envelope = read_envelope(text, Reject.typ)
+            envelope.verify(account)
+            found.add(Reject.opened(envelope).close)
+    return frozenset(found)
 
 
 def add_closes(
@@ -60,9 +75,14 @@ def add_closes(
     """Return the grams of cells × categories.
 
     Raises:
-        BadTotal: a close of them is not there yet.
+        BadTotal: a close of them is not there yet, or was rejected.
     """
-    closes = {(own.link, close.month): close for own in links for close in own.closes}
+    closes = {
+        (own.link, close.month): close
+        for own in links
+        for close in own.closes
+        if not close.rejected
+    }
     wanted = [(cell.link, month) for cell in cells for month in cell.months]
     if not set(wanted) <= closes.keys():
         raise BadTotal("a close of this window is not there yet")

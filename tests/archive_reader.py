@@ -398,15 +398,18 @@ class _Reader:
             void |= {r["act"] for r in records if r["tag"] in taken}
             kept += [(seq, r) for r in records if r["tag"] not in taken]
         balances, after = [0] * 7, -1
+        rejected = {verified(t, self.account)["close"] for t in self._entries("cv1-reject")}
         for text in own.closes:
             close = json.loads(unb64u(text.split(".")[1]))
             sums = Counter()
             for seq, record in kept:
                 if after < seq <= close["upto"] and record.get("corrects") not in void:
                     sums[NAMES.index(record["behaviour"].split(".")[0])] += record["mg"]
-            after, grams = close["upto"], _grams(stream, close)
+            after, balances = close["upto"], [b + sums[n] for n, b in enumerate(balances)]
+            if sha256(text.encode()).hexdigest() in rejected:
+                continue  # in no total; what it booked is not known here
+            grams = _grams(stream, close)
             for n in range(7):
-                balances[n] += sums[n]
                 most = max(0, balances[n] // 1000)  # less where the release has a cap
                 demand(grams[n] <= most, "a close says more than its records")
                 balances[n] -= 1000 * grams[n]

@@ -32,6 +32,7 @@ from consent.demo.cast import AUDITOR, BANK, CITY
 from consent.messages import Grant
 from consent.records import open_link
 from tests.attacks import forge_close
+from tests.site_files import put_site
 from tests.town import wanted
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World, terms
 from vault.compose import Booking
@@ -252,6 +253,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         answers = recorded(world)
         ann = world.person("ann", EAST, WEST)
         ann.holder.add_code()
+        put_site(world)
         others = come(world)
         canaries = book(world, ann)
         grants = [world.allow(ann, BANK), world.allow(ann, CITY)]

@@ -24,6 +24,7 @@ from consent.holder import LinkStart
 from consent.messages import Grant
 from tests import leakage
 from tests.leakage import COLUMNS, MAY_DIFFER, Answer, Entry, Leak, Watched, compare
+from tests.site_files import put_site
 from tests.test_kill import Town
 from tests.town import wanted
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST, Person, World
@@ -117,6 +118,7 @@ def live(world: Spied) -> None:
     ann, ben = world.person("ann", EAST, WEST), world.person("ben", EAST)
     cat, dan = world.person("cat", EAST), world.person("dan", EAST)
     ann.holder.add_code()
+    put_site(world)
     bank, city = world.allow(ann, BANK), _answer(world, ann, ben)
     for month in (JAN, FEB):
         for person, source in ((ann, EAST), (ann, WEST), (ann, EAST), (ben, EAST), (cat, EAST)):
@@ -375,4 +377,4 @@ def test_server_writes_nothing_personal(tmp_path: Path) -> None:
         lines = town.spoken.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("DEMONSTRATION")
-    assert set(strict_object(lines[1].encode("utf-8"))) == {"url", "host", "port"}
+    assert set(strict_object(lines[1].encode("utf-8"))) == {"url", "host", "port", "open"}

@@ -18,7 +18,7 @@ from consent.terminal import REFUSED, JsonOut, new_app, own_locale, spoken, tell
 from vault.encoding import Json, compact_json
 from vault.errors import BadTotal, BeyondTemplate, Expired, Locale, NotFound, VaultError
 from vault.messages import parse_hex
-from vault.months import join_window, parse_month
+from vault.months import Window, join_window, parse_month
 
 consents_app = new_app("A holder's consents.")
 GrantId = Annotated[str, typer.Argument(metavar="GRANT", help="The grant's id, 32 hex digits.")]
@@ -142,6 +142,10 @@ def _own(holder: Consents, grant: str) -> OwnGrant:
     raise NotFound("no such grant of yours")
 
 
+def _named(grant: Grant, windows: list[Window]) -> list[Json]:
+    return [{"grant": grant.grant.hex(), "window": join_window(window)} for window in windows]
+
+
 @consents_app.command()
 @spoken
 def mint(
@@ -154,21 +158,26 @@ def mint(
     Example: carbonvault holder mint ./me
     """
     made: list[Json] = []
+    taken: list[Json] = []
     failed: list[VaultError] = []
     with opened(folder) as holder:
         for own in holder.grants():
             if own.state != "live":
                 continue
             try:
-                windows = holder.mint(own.grant, ahead)
+                windows, others = holder.mint_free(own.grant, ahead)
             except Expired:
                 continue
             except VaultError as bad:
                 failed.append(bad)  # one grant holds up no other
                 continue
-            made += [{"grant": own.grant.grant.hex(), "window": join_window(w)} for w in windows]
+            made += _named(own.grant, windows)
+            taken += _named(own.grant, others)
     if made or not failed:
-        tell(json_out, {"minted": made}, f"{len(made)} tokens made")
+        words = f"{len(made)} tokens made"
+        if taken:
+            words += f"; {len(taken)} windows are taken by another total of the same organisation"
+        tell(json_out, {"minted": made, "taken": taken}, words)
     if failed:
         raise failed[0]
 

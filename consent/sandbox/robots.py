@@ -90,7 +90,7 @@ def own_figures(person: Person) -> dict[Month, dict[str, int]]:
     """Return the grams of each closed month by category, from this person's own records."""
     found: dict[Month, dict[str, int]] = {}
     for link in person.holder.open_links():
-        for close in link.closes:
+        for close in (close for close in link.closes if not close.rejected):
             grams = found.setdefault(close.month, {each.name.lower(): 0 for each in Category})
             for category, gram in zip(Category, close.grams, strict=True):
                 grams[category.name.lower()] += gram

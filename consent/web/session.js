@@ -68,8 +68,8 @@ export class Session extends EventTarget {
   async #readClock() {
     if (!this.config.demo) return;
     const told = await this.wire.get("/v1/time").catch(() => null);
-    if (told) this.prefs.shift = Number(told.body.now) - Math.floor(Date.now() / 1000);
-    this.#shift = this.prefs.shift ?? 0;
+    if (told) await this.store.put("shift", Number(told.body.now) - Math.floor(Date.now() / 1000));
+    this.#shift = await this.store.get("shift") ?? 0;
   }
 
   /** Unix seconds: the vault's clock in a demonstration, else this machine's. */
@@ -292,7 +292,7 @@ export class Session extends EventTarget {
   /** @param {string} name @param {Response} answer @param {string} [said] */
   async #keepAnswer(name, answer, said) {
     const { headers } = answer;
-    await this.#keep(name, { at: Math.floor(Date.now() / 1000), body: said ?? await answer.text(),
+    await this.#keep(name, { at: this.now(), body: said ?? await answer.text(),
       etag: headers.get("ETag") ?? "", type: headers.get("Content-Type") ?? "" });
   }
 

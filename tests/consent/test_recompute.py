@@ -6,16 +6,21 @@ import pytest
 
 from consent.recompute import (
     OpenedBatch,
+    OwnClose,
     check_corrections,
     check_tags,
     counting_records,
     open_batch,
 )
+from consent.records import open_link
+from tests.web_vectors_records import ROOT, Made, Shelf, not_rejected_links, rejected_links
+from tests.world import JAN
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.crypto.seal import pad, seal
 from vault.encoding import compact_json
 from vault.errors import BadTotal
 from vault.messages import Batch, Receipt, Record, batch_info
+from vault.methodology.release import load_release
 
 RIDE = Record(
     act=b"\x01" * 16,
@@ -97,3 +102,28 @@ def test_two_records_under_one_tag_are_refused() -> None:
     assert len(opened(RIDE, other).records) == 2
     with pytest.raises(BadTotal, match="a tag of its own"):
         opened(RIDE, other.model_copy(update={"tag": RIDE.tag}))
+
+
+def closes_of(made: Made) -> list[OwnClose]:
+    return open_link(Shelf(made.answers()), ROOT, made.link, "bike.example", load_release).closes
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in rejected_links()])
+def test_a_close_that_its_holder_rejected_holds_up_no_other(made: Made) -> None:
+    first, *others = closes_of(made)
+    assert first.rejected
+    assert [close.rejected for close in others] == [False] * (len(made.closes) - 1)
+
+
+def test_a_close_that_opens_may_be_rejected_too_and_stays_out() -> None:
+    made = Made().close(JAN)
+    assert [close.rejected for close in closes_of(made)] == [False]
+    assert [close.rejected for close in closes_of(made.reject())] == [True]
+
+
+@pytest.mark.parametrize(
+    "made", [pytest.param(made, id=name) for name, made in not_rejected_links()]
+)
+def test_a_reject_helps_only_its_own_close_and_only_for_its_cells(made: Made) -> None:
+    with pytest.raises(BadTotal, match="the close of"):
+        closes_of(made)
