@@ -145,14 +145,16 @@ def turn_log(register: Register, entry: LogEntry) -> Register:
     """Return the register whose log is another one from now on: what a turn says.
 
     Raises:
-        BadDirectory: there is no log yet; this one is listed already, also with another key; or it
-            does not stand under the first one.
+        BadDirectory: there is no log yet; this one is listed already, also with another key; its
+            key is another log's; or it does not stand under the first one.
     """
     if register.log is None:
         raise BadDirectory("there is no log yet that could turn")
     known = [log.vkey for log in (*register.earlier, register.log)]
     if entry.vkey in known:
         raise BadDirectory(f"{entry.origin} is listed already: wanted a log that is new")
+    if read_vkey(entry.vkey).public in {read_vkey(vkey).public for vkey in known}:
+        raise BadDirectory(f"{entry.origin} has the key of a log before: wanted one of its own")
     first, name = read_vkey(known[0]).name, read_vkey(entry.vkey).name
     if path_under(first, name) in {path_under(first, read_vkey(vkey).name) for vkey in known}:
         raise BadDirectory(f"{name} has another key already: a log keeps its key")

@@ -45,6 +45,7 @@ from consent.tokens import (
 from vault.crypto import keys
 from vault.encoding import Json, compact_json, read_envelope
 from vault.errors import (
+    AtomUsed,
     BadShape,
     DifferentBytes,
     Expired,
@@ -54,7 +55,7 @@ from vault.errors import (
     Paused,
     Revoked,
 )
-from vault.months import Grams, Month, Window, add_months
+from vault.months import Grams, Month, Window, add_months, join_window
 from vault.wire import objects_of, text_of
 
 AHEAD = 3
@@ -158,9 +159,21 @@ class Consents(Side):
         The guard is kept here first: a window is in the state before it is sealed.
 
         Raises:
-            AtomUsed: the organisation already has another total over part of a window.
+            AtomUsed: the organisation already has another total over part of these windows; the
+                others were made.
             Revoked, Paused, Expired: the grant has ended, is paused, or its time is over.
             BadShape: `ahead` is not 0..12.
+        """
+        made, taken = self.mint_free(grant, ahead)
+        if taken:
+            names = ", ".join(join_window(window) for window in taken)
+            raise AtomUsed(f"{grant.org} has other totals over part of {names}")
+        return made
+
+    def mint_free(self, grant: Grant, ahead: int = AHEAD) -> tuple[list[Window], list[Window]]:
+        """As `mint`, but return the windows made now, and the due ones that are taken.
+
+        Taken: the organisation has another total over part of it, mostly by another consent.
         """
         if not 0 <= ahead <= MOST_AHEAD:
             raise BadShape(f"tokens are made 0 to {MOST_AHEAD} months ahead, found {ahead}")
@@ -171,7 +184,7 @@ class Consents(Side):
         self._recall(tokens)
         held = {(token.grant, token.window): token.cells for token in tokens}
         facts, released = {fact.link: fact for fact in self.link_facts()}, self._released()
-        made = []
+        made, taken = [], []
         for window in (w for w in grant.windows if w[0] <= latest):
             try:
                 due = self._due(self._device.state, grant, window, facts, released)
@@ -180,7 +193,9 @@ class Consents(Side):
                     made.append(window)
             except NotMinted:
                 continue  # there is nothing to add up
-        return made
+            except AtomUsed:
+                taken.append(window)
+        return made, taken
 
     def _check_live(self, grant: Grant) -> None:
         status = self._device.state.statuses.get(grant.grant.hex())

@@ -41,7 +41,14 @@ from vault.crypto.keys import Root
 from vault.crypto.seal import seal
 from vault.directory import check_link, release_fits
 from vault.encoding import compact_json, read_envelope, text_hash, unb64u
-from vault.errors import BadCode, BadShape, DifferentBytes, NotFound, Unlinked
+from vault.errors import (
+    BadCode,
+    BadMethodology,
+    BadShape,
+    DifferentBytes,
+    NotFound,
+    Unlinked,
+)
 from vault.messages import Account, Attach, Close, Erase, LinkCode, Reject, Unlink, link_info
 from vault.methodology.release import Release as Methodology
 from vault.methodology.release import load_release
@@ -195,6 +202,7 @@ class Holder(Decisions):
 
         Raises:
             BadTotal, BadSeal: a close does not say what its records add up to.
+            BadMethodology: the directory lists the release of a record no more.
         """
         opened = []
         for link, known in self.known_links.items():
@@ -252,7 +260,11 @@ class Holder(Decisions):
 
     def _release(self, name: str) -> Methodology:
         release = load_release(name)
-        release_fits(self.directory.release(name), release.file)
+        try:
+            listed = self.directory.release(name)
+        except NotFound as lost:  # of a link, not-found tells that nothing is there
+            raise BadMethodology(f"the directory lists no methodology release {name}") from lost
+        release_fits(listed, release.file)
         return release
 
 

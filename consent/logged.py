@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from consent.log.note import VerifierKey, read_vkey
 from consent.log.proof import Logged, read_proof, verify_proof
-from consent.log.reasons import find_refusal, if_refused, refusal_text
+from consent.log.reasons import accuses, find_refusal, if_refused, refusal_text
 from consent.log.refusal import CLOCKS
 from consent.log.tlog_policy import LogPolicy, policy_of
 from vault.directory import Directory
@@ -60,13 +60,15 @@ def logs_of(directory: Directory) -> list[Log]:
     """Return the logs that a directory lists, oldest first; the last one goes on.
 
     Raises:
-        BadDirectory: two of one name, or one that does not stand under the first.
+        BadDirectory: two of one name or of one key, or one that does not stand under the first.
         BadShape: a vkey of another form.
     """
     entries: list[LogEntry] = [*directory.earlier, directory.listing.log]
     keys = [read_vkey(entry.vkey) for entry in entries]
     if len({key.name for key in keys}) != len(keys):
         raise BadDirectory("two logs of one name")
+    if len({key.public for key in keys}) != len(keys):
+        raise BadDirectory("two logs of one key")
     logs, base = list[Log](), 0
     for entry, key in zip(entries, keys, strict=True):
         last = (entry.size, entry.root) if isinstance(entry, ClosedLog) else None
@@ -92,8 +94,10 @@ def log_named(directory: Directory, origin: str, note: str = "") -> Log:
     for log in logs:
         if log.key.name == origin:
             return log
-    shown = refusal_text(find_refusal(note, logs[-1].key, ()))
-    raise BadProof(f"the directory knows no log {origin[:200]!r}", shown)
+    found = [one for log in reversed(logs) if (one := find_refusal(note, log.key, ()))]
+    # The key that signed it is the one that is accused, also when its log ended.
+    shown = next(filter(accuses, found), found[0] if found else None)
+    raise BadProof(f"the directory knows no log {origin[:200]!r}", refusal_text(shown))
 
 
 def log_holding(directory: Directory, size: int) -> Log:

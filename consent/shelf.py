@@ -6,7 +6,8 @@
     shelf.keep(refusal)                   its path, or None where nothing was kept
 
 Keeping stops nobody: a disk that refuses is logged, and of one rule about one party a hundred files
-are kept, since whoever sends much that is refused must not fill the disk.
+are kept, since whoever sends much that is refused must not fill the disk. Files that accuse have a
+room of their own; of the silences of one witness the newest hundred are kept.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from threading import Lock
 from consent.evidence import Evidence, file_name, make_fork, write_evidence
 from consent.log.grounds import NoShelf, Shelf
 from consent.log.note import VerifierKey
+from consent.log.reasons import room_of
 from consent.log.refusal import Refusal
 from consent.log.tiles import ReadTile
 from consent.place import Place, replace_file
@@ -53,7 +55,7 @@ class FolderShelf:
     def contradict(
         self, log: VerifierKey, one: str, other: str, read_tile: ReadTile
     ) -> Path | None:
-        """Keep the fork of two notes, or the question that they leave; None where they agree.
+        """Keep the fork of two notes; None where they agree, or where the tiles show none.
 
         Args:
             log: whose notes they are.
@@ -73,17 +75,20 @@ class FolderShelf:
             if path.exists() and not again:
                 return path
             try:
-                return self._write(path, write_evidence(found))
+                return self._write(path, write_evidence(found), again)
             except (OSError, BadPlace) as lost:
                 _logger.warning("evidence was not kept: %s", lost)
                 return None
 
-    def _write(self, path: Path, raw: bytes) -> Path | None:
-        alike = path.name.rpartition("-")[0]
+    def _write(self, path: Path, raw: bytes, again: bool) -> Path | None:
+        alike = room_of(path.name)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists() and len(list(self._folder.glob(f"{alike}-*.json"))) >= MOST:
-            _logger.warning("evidence was not kept: %d files of %s are there", MOST, alike)
-            return None
+        there = [] if path.exists() else list(self._folder.glob(f"{alike}-*.json"))
+        if len(there) >= MOST:
+            if not again:
+                _logger.warning("evidence was not kept: %d files of %s are there", MOST, alike)
+                return None
+            min(there, key=lambda each: each.stat().st_mtime_ns).unlink(missing_ok=True)
         replace_file(path, raw)
         return path
 

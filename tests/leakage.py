@@ -62,11 +62,11 @@ _LISTED = {
         log_tile.n log_head.log log_head.base log_head.size log_head.cosigned requests.handle
         requests.platform requests.until requests.state requests.account requests.grant_id
         events.n events.platform events.grant_id events.event events.at deletions.grant_id
-        deletions.asked deletions.done""",
+        deletions.asked deletions.done web.id""",
     "jws": """accounts.text links.text links.unlink batches.text batches.receipt closes.text
         closes.receipt absents.text rejects.text evidence.text directories.text journal.text
         binds.text grants.text tokens.text windows.token erased.text releases.text refusals.text
-        requests.text requests.refusal""",
+        requests.text requests.refusal web.text""",
     "hash": """requests.hash batches.hash closes.hash journal.hash erasures.erase erased.erase
         log_head.root""",
     "tile": "log_tile.data",

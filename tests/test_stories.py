@@ -9,7 +9,16 @@ import pytest
 from consent.demo.cast import BANK, CITY
 from consent.holder import recover
 from tests.world import EAST, FEB, JAN, MAR, WEST, World, terms
-from vault.errors import AtomUsed, NotClosed, NotFound, NotMinted, Revoked, WrongPurpose
+from vault.directory import Directory
+from vault.errors import (
+    AtomUsed,
+    BadMethodology,
+    NotClosed,
+    NotFound,
+    NotMinted,
+    Revoked,
+    WrongPurpose,
+)
 
 
 @pytest.fixture
@@ -106,6 +115,33 @@ def test_an_overlapping_window_is_refused_in_the_app_before_anything_is_sent(wor
     with pytest.raises(AtomUsed):
         ann.holder.mint(second)
     assert world.auditor().audit().counts["token"] == before
+
+
+def test_free_windows_are_made_although_another_consent_took_one(world: World) -> None:
+    ann = world.person("ann", EAST)
+    ann.holder.mint(ann.holder.allow(terms(CITY, first=FEB, last=FEB), "en"))
+    wider = ann.holder.allow(terms(CITY, categories=(4, 5)), "en")
+    before = world.auditor().audit().counts["token"]
+    with pytest.raises(AtomUsed, match=f"other totals over part of {FEB}$"):
+        ann.holder.mint(wider)
+    assert world.auditor().audit().counts["token"] == before + 2
+    assert ann.holder.mint_free(wider) == ([], [(FEB,)])
+
+
+def _unlisted(self: Directory, release_id: str) -> None:
+    raise NotFound(f"the directory lists no methodology release {release_id}")
+
+
+def test_a_record_of_an_unlisted_release_is_told_and_never_hides_its_link(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = world.person("ann", EAST)
+    world.ride(ann, EAST, 5_000)
+    world.close_month(JAN)
+    assert len(ann.holder.open_links()) == 1
+    monkeypatch.setattr(Directory, "release", _unlisted)
+    with pytest.raises(BadMethodology, match="lists no methodology release"):
+        ann.holder.open_links()
 
 
 def test_the_recovery_code_brings_back_everything(world: World) -> None:

@@ -1,6 +1,6 @@
 """The web app in Chromium at a vault that lies: what a person reads, and that nothing was given.
 
-T78 to T86 of docs/threat-model.md. Each attack is played in both languages. Its controls are
+T79 to T87 of docs/threat-model.md. Each attack is played in both languages. Its controls are
 the same visit at an honest vault, and the same attack at an app without the check: there nobody
 notices.
 """
@@ -42,7 +42,7 @@ BOTH = pytest.mark.parametrize("locale", ["en", "zh-CN"])
 BOB = ("Bellwether Lane · 铃羊巷", "Quince Yard · 木瓜院")
 DIRECTORY, STATE, CLOSES = "/v1/directory", "/v1/holder/state", "/closes"
 GRANTS, RELEASES, ENTRIES = "/v1/holder/grants", "/v1/holder/releases", "/v1/holder/entries"
-TOKENS, TIME = "/v1/holder/tokens", "/v1/time"
+TOKENS, TIME, TEMPLATES = "/v1/holder/tokens", "/v1/time", "/v1/templates"
 Body = dict[str, Any]
 
 
@@ -358,7 +358,7 @@ def test_a_consent_whose_proof_was_changed_is_not_followed_by_a_token(
         visit.between.changes[GRANTS] = bend
         allow(scene, visit)
         visit.sees("failed")
-        visit.sees("e.bad-proof")
+        visit.sees("e.sent")
         assert visit.between.posted(TOKENS) == []
 
 
@@ -625,3 +625,41 @@ def test_what_opens_another_vault_opens_nothing(scene: Scene, locale: Locale) ->
         visit.type_code(scene.ann.code)
         visit.sees("e.wrong-wrap")
         assert visit.between.sent == []
+
+
+# What a person reads before they allow
+
+
+NO_TEMPLATES = Edit("templates.js", "if (wire.templates && ", "if (!wire && ")
+OTHER_WORDS = "to plant a tree in your name"
+
+
+def reworded(answer: Answer) -> None:
+    """Tell another purpose than the template's."""
+    for template in answer.body.values():
+        template["text"] = {
+            locale: {**told, "purpose": OTHER_WORDS} for locale, told in template["text"].items()
+        }
+
+
+def asked_for(scene: Scene, visit: Visit) -> None:
+    visit.enter(scene.somebody().root)
+    asked = wanted("CITY-REWARD", MAR, MAY, required=(int(Category.FOOD),))
+    visit.to(f"request?code={scene.town.ask(CITY, asked).code}")
+
+
+@BOTH
+def test_other_words_for_a_purpose_are_not_shown(scene: Scene, locale: Locale) -> None:
+    with scene.visit(locale, {TEMPLATES: reworded}) as visit:
+        asked_for(scene, visit)
+        visit.sees("e.other-texts")
+        assert OTHER_WORDS not in visit.text
+        assert visit.button(visit.words("consents.allow")).count() == 0
+
+
+def test_other_words_for_a_purpose_are_shown_once_they_are_not_compared(scene: Scene) -> None:
+    for edits, there in (((), False), ((NO_TEMPLATES,), True)):
+        with scene.visit("en", {TEMPLATES: reworded} if edits else {}, *edits) as visit:
+            asked_for(scene, visit)
+            assert (OTHER_WORDS in visit.text.lower()) == there
+            assert visit.button(visit.words("consents.allow")).count() == 1

@@ -21,6 +21,8 @@ from tests.world import JAN
 from vault.errors import NotFound, UnknownKey
 
 __all__ = ["browser"]
+QR = """async ([version, text]) => (await import(`/app/${version}/qr.js`)).qr(text)
+  .querySelector("path").getAttribute("d")"""
 WRONG = "0000-0000-0000-0000-0000-0000-0000-0000-0"
 # A code that opens nothing is answered by 404, and browsers write each 404 into their console.
 NO_WRAP = "/v1/wraps/"
@@ -38,14 +40,14 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 def hand(request: pytest.FixtureRequest, browser: Browser, town: Town) -> Iterator[Hand]:
     look, means = request.param
     with Window(browser, town.url, look, allowed=(NO_WRAP,)) as window:
-        yield Hand(window, means)
+        yield Hand(window, means, town.names)
 
 
 @pytest.fixture
 def other(hand: Hand, browser: Browser, town: Town) -> Iterator[Hand]:
     """The same person at another device."""
     with Window(browser, town.url, hand.window.look, allowed=(NO_WRAP,)) as window:
-        yield Hand(window, hand.means)
+        yield Hand(window, hand.means, town.names)
 
 
 def test_a_vault_is_made_with_its_code_typed_back(hand: Hand) -> None:
@@ -55,19 +57,23 @@ def test_a_vault_is_made_with_its_code_typed_back(hand: Hand) -> None:
     hand.press("start.make")
     hand.press("next")
     hand.sees("start.only14")
+    hand.looks("age")
     hand.tick(window.page.get_by_role("checkbox"))
     hand.press("next")
     code = "-".join(window.page.locator(".fours li").all_inner_texts())
     assert len(code.replace("-", "")) == 33
+    hand.looks("code")
     hand.press("start.written")
     hand.type("start.typeback", WRONG)
     hand.press("next")
     hand.sees("start.differs")
+    hand.looks("typeback")
     hand.press("start.see")
     hand.press("start.written")
     hand.type("start.typeback", code.lower().replace("-", " "))
     hand.press("next")
     hand.sees("start.how")
+    hand.looks("ways")
     hand.press("start.bycode")
     hand.is_home()
     hand.sees("home.welcome")
@@ -114,6 +120,7 @@ def test_a_passkey_without_the_extension_is_taken_back(hand: Hand) -> None:
     hand.makes_vault()
     hand.press("start.bypasskey")
     hand.sees("start.noprf")
+    hand.looks("no-prf")
     assert keys.count == 0
     hand.press("start.byitself")
     hand.is_home()
@@ -121,18 +128,21 @@ def test_a_passkey_without_the_extension_is_taken_back(hand: Hand) -> None:
     hand.sees("settings.device")
 
 
-def test_another_device_opens_by_a_code_of_this_one(hand: Hand, other: Hand) -> None:
+def test_another_device_opens_by_a_code_of_this_one(hand: Hand, other: Hand, town: Town) -> None:
     hand.makes_vault()
     hand.press("start.byitself")
     hand.is_home()
     hand.window.to("settings")
     hand.press("settings.other")
     code = hand.window.page.locator("dialog code").inner_text()
-    assert hand.window.page.locator("dialog svg").is_visible()
+    hand.looks("other-device")
+    # The picture is of the address below: a phone's camera opens it.
+    drawn = hand.window.page.locator("dialog svg path").get_attribute("d")
+    assert drawn == hand.window.page.evaluate(QR, [hand.window.version, f"{town.url}/#w={code}"])
     hand.press("close", "dialog")
-    # The picture is of this address: a phone's camera opens it.
     other.window.visit(f"/#w={code}")
     other.sees("start.scanned")
+    other.looks("scanned")
     assert code not in other.window.page.url
     other.press("start.openit")
     other.sees("start.how")
@@ -147,6 +157,7 @@ def test_a_new_recovery_code_takes_the_place_of_the_old_one(hand: Hand, other: H
     hand.window.to("settings")
     hand.press("settings.newcode")
     new = "-".join(hand.window.page.locator("dialog .fours li").all_inner_texts())
+    hand.looks("new-code")
     hand.press("start.written", "dialog")
     hand.type(hand.window.page.locator("dialog input"), new)
     hand.press("next", "dialog")
@@ -173,9 +184,11 @@ def test_a_deleted_vault_is_gone_everywhere(hand: Hand, town: Town) -> None:
     hand.type(field, "no")
     hand.press("settings.erase", "dialog")
     assert field.is_visible()
+    hand.looks("delete")
     hand.type(field, hand.says("settings.eraseword"))
     hand.press("settings.erase", "dialog")
     hand.sees("settings.erasedwhy")
+    hand.looks("deleted")
     receipt = json.loads(hand.saves("settings.receipt", "dialog").path().read_text("utf-8"))
     assert receipt
     hand.press("close", "dialog")

@@ -23,6 +23,7 @@ import typer
 from consent.commands.web import Web
 from consent.copies import Alarm, Kind
 from consent.evidence import file_name, write_evidence
+from consent.log.reasons import room_of
 from consent.place import read_text, replace_file
 from consent.watch import Standing
 from vault.encoding import Json, compact_json
@@ -97,16 +98,17 @@ class Alerts:
         if not path.exists():
             # A log that shows others at each look must not fill the disk; what one kind of
             # evidence takes is not taken from another.
-            if _count(self.folder, found.kind) >= MOST_EVIDENCE:
-                self._say_full(found.kind)
+            alike = room_of(path.name)
+            if _count(self.folder, alike) >= MOST_EVIDENCE:
+                self._say_full(alike)
                 return None
             replace_file(path, write_evidence(found))
         return str(path)
 
-    def _say_full(self, kind: str) -> None:
-        if kind not in self.full:
-            self.full.add(kind)
-            typer.echo(f"{self.folder} holds {MOST_EVIDENCE} of {kind}: no more is kept", err=True)
+    def _say_full(self, alike: str) -> None:
+        if alike not in self.full:
+            self.full.add(alike)
+            typer.echo(f"{self.folder} holds {MOST_EVIDENCE} of {alike}: no more is kept", err=True)
 
     def send(self) -> None:
         """Send what waits, in order; a webhook that fails is told, and tried at the next look."""
@@ -125,10 +127,10 @@ def _told(alarm: Alarm, at: int, file: str | None, *, ended: bool = False) -> To
     )
 
 
-def _count(folder: Path, kind: str) -> int:
+def _count(folder: Path, alike: str) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return sum(1 for _ in folder.glob(f"{kind}-*.json"))
+        return sum(1 for _ in folder.glob(f"{alike}-*.json"))
     except OSError as bad:
         raise BadPlace(f"cannot make the folder {folder}: {bad.strerror}") from bad
 

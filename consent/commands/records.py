@@ -105,6 +105,7 @@ def closes(folder: Where, json_out: JsonOut = False) -> None:
                 "month": close.month,
                 "grams": [*close.grams],
                 "balance_mg": [*close.balances],
+                "rejected": close.rejected,
             }
             for own in holder.open_links()
             for close in own.closes
@@ -113,4 +114,5 @@ def closes(folder: Where, json_out: JsonOut = False) -> None:
         write_json({"closes": [*rows]})
         return
     for row in rows:
-        typer.echo(f"{row['month']}  {row['source']}  grams by category {row['grams']}")
+        no = "  rejected: in no total" if row["rejected"] else ""
+        typer.echo(f"{row['month']}  {row['source']}  grams by category {row['grams']}{no}")

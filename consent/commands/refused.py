@@ -19,7 +19,7 @@ from typing import Literal
 import typer
 
 from consent.log.note import read_vkey
-from consent.log.refusal import Judged, Refusal, Rule, judge_refusal
+from consent.log.refusal import CLOCKS, Judged, Refusal, Rule, judge_refusal
 from consent.shelf import FolderShelf
 from consent.terminal import own_locale
 from vault.encoding import Json
@@ -75,6 +75,15 @@ STALE: Words = {
     "zh-CN": "日志签署了这个 {size} 条记录的检查点；共同签署：{names}。\n"
     "按 {by} 的时钟（{at}）拒绝正确：允许 {limit} 秒。\n"
     "已证明的只是签名及其时间。诚实的检查点放久了也是如此。",
+}
+OUTDATED: Words = {
+    "en": "The log signed this checkpoint of {size} entries; cosigned by {names}.\n"
+    "Rightly refused by {by}, at {at}: the same witness had cosigned later than that.\n"
+    "Proven are signatures and their times. An honest checkpoint, kept while the log goes on, looks"
+    " the same.",
+    "zh-CN": "日志签署了这个 {size} 条记录的检查点；共同签署：{names}。\n"
+    "{by} 在 {at} 拒绝正确：同一见证方在此之后又共同签署过。\n"
+    "已证明的只是签名及其时间。日志继续增长时，保存下来的诚实检查点也是如此。",
 }
 LATER: Words = {
     "en": "Later than that, the same witness had cosigned: {later}.",
@@ -142,9 +151,9 @@ def describe_refusal(found: Refusal, pinned: bool, locale: Locale) -> list[str]:
 def against(found: Refusal, judged: Judged, pinned: bool) -> Literal["log"] | None:
     """Return whom signatures accuse: the log, when its key signed for two logs; else nobody.
 
-    Without a checkpoint of its own in the file, that needs a reader who knows the key.
+    It needs a reader who knows the key: anybody makes one and signs a checkpoint of any name.
     """
-    if found.rule == "origin" and judged.signed and (pinned or judged.known is not None):
+    if found.rule == "origin" and judged.signed and pinned:
         return "log"
     return None
 
@@ -170,7 +179,12 @@ def _origin(found: Refusal, judged: Judged, pinned: bool, locale: Locale) -> lis
 
 def _stale(found: Refusal, judged: Judged, _: bool, locale: Locale) -> list[str]:
     later = _say(LATER, found, judged, locale) if judged.later else []
-    return [*_say(STALE, found, judged, locale), *later]
+    # One that is fresh by the clock was refused for the later one alone.
+    newest = {name: max(t for n, t in judged.times if n == name) for name, _ in judged.times}
+    old = any(time <= found.at - found.limit for time in newest.values())
+    ahead = any(time > found.at + CLOCKS for time in newest.values())
+    words = STALE if old or ahead or not later else OUTDATED
+    return [*_say(words, found, judged, locale), *later]
 
 
 def _ahead(found: Refusal, judged: Judged, _: bool, locale: Locale) -> list[str]:

@@ -37,7 +37,7 @@ class Shelf(Protocol):
         """Keep a refusal once; where `at` and `by` are open, say when and who."""
 
     def contradict(self, log: VerifierKey, one: str, other: str, read_tile: ReadTile) -> object:
-        """Keep the fork of two notes that the log signed, or the question that they leave."""
+        """Keep the fork of two notes that the log signed, where the tiles show it."""
 
 
 class NoShelf:

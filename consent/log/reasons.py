@@ -13,8 +13,16 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from consent.log.forms import TYPE
-from consent.log.note import VerifierKey, read_note
-from consent.log.refusal import Refusal, Rule, judge_refusal, lines_of, read_signed, times_of
+from consent.log.note import VerifierKey, read_note, read_vkey
+from consent.log.refusal import (
+    Refusal,
+    Rule,
+    judge_refusal,
+    lines_of,
+    read_signed,
+    times_of,
+    twin_lines,
+)
 from vault.encoding import JsonIn, compact_json
 from vault.errors import BadProof, BadShape
 
@@ -80,14 +88,28 @@ def refusal_name(found: Refusal) -> str:
     """Return a file's name, such as ``refusal-stale-1f0c5d2e-5d41402abc4b2a76.json``.
 
     It is of the rule, of the log and the witnesses, so that one party cannot take the room of the
-    others, and of the checkpoints; lines under them, which anybody varies, do not count.
+    others, and of the checkpoints; lines under them, which anybody varies, do not count. What the
+    log's own key signed for another log accuses it and has ``signed`` in its name: neither the same
+    note without that line nor any number of harmless ones takes its place (`room_of`).
 
     Raises:
-        BadShape: a note cannot be read.
+        BadShape: a note or the key cannot be read.
     """
     about = _short(found.log, *found.witnesses)[:8]
     came = _short(*(read_note(note).text if note else "" for note in (found.note, found.known)))
-    return f"refusal-{found.rule}-{about}-{came}.json"
+    proves = "-signed" if accuses(found) else ""
+    return f"refusal-{found.rule}{proves}-{about}-{came}.json"
+
+
+def accuses(found: Refusal) -> bool:
+    """Return whether the key in the file signed for another log; raises BadShape."""
+    log = read_vkey(found.log)
+    return found.rule == "origin" and bool(twin_lines(read_note(found.note), log))
+
+
+def room_of(name: str) -> str:
+    """Return what the names of all files begin with that share their room with this one."""
+    return name.rpartition("-")[0]
 
 
 def _short(*texts: str) -> str:

@@ -99,7 +99,21 @@ export class Consents extends Side {
     const { count } = await this._own(grant), body = { iat: this.now(), grant, n: count + 1 };
     // Remembered here first: no token is made again, whatever the vault says of the grant.
     await this._record([await mark(typ, body)], (state) => withStatus(state, grant, status));
+    if (ENDED.has(status)) this._ends([grant]);
     await this._act(`/v1/holder/grants/${grant}/status`, typ, body, await this.consentKey(org));
+  }
+
+  /** Send again each stop and pause that the vault neither shows nor proved. */
+  async confirm() {
+    /** @type {unknown[]} */
+    const failed = [];
+    for (const { grant, state, proved } of await this.grants()) {
+      const mine = this.device.state.statuses[grant.grant];
+      if (proved || state === mine || ENDED.has(state)) continue;
+      const act = mine === "revoked" ? this.stop(grant) : mine === "paused" && this.pause(grant);
+      await Promise.resolve(act).catch((error) => failed.push(error));
+    }
+    if (failed.length) throw failed[0];
   }
 
   /**
@@ -138,7 +152,9 @@ export class Consents extends Side {
       try {
         await this._mintDue(grant, latest, scene, found);
       } catch (error) {
-        failed.push({ grant: grant.grant, error });
+        // Stopped, paused or closed meanwhile: nothing failed.
+        if (!isError(error, "revoked", "paused", "expired"))
+          failed.push({ grant: grant.grant, error });
       }
       made.push(...found.made.map(as));
       taken.push(...found.taken.map(as));
@@ -155,10 +171,14 @@ export class Consents extends Side {
     return latest;
   }
 
-  /** Why no tokens are made for a grant, if so. @param {Grant} grant @param {OwnGrant[]} grants */
-  _over({ grant, until }, grants) {
+  /**
+   * Why no tokens are made for a grant, if so.
+   * @param {Grant} grant @param {OwnGrant[]} [grants] as the vault shows them @param {State} [state]
+   */
+  _over({ grant, until }, grants = [], state = this.device.state) {
     const told = grants.find((own) => own.grant.grant === grant)?.state;
-    const both = [this.device.state.statuses[grant], told];
+    const both = [state.statuses[grant], told];
+    if (this.closed) return new VaultError("expired", "this vault was closed here");
     if (both.some((status) => ENDED.has(status)))
       return new VaultError("revoked", "this grant was stopped");
     if (both.includes("paused")) return new VaultError("paused", "this grant is paused");
@@ -213,6 +233,7 @@ export class Consents extends Side {
     if (scene.held.get(nameOf(grant.grant, window)) === json(cells)) return;
     await this.device.save(async (state) => {
       // Once more over what another device may have stored: its cells are the window's.
+      this._goesOn(grant, state);
       const entry = dueOf(state, grant, window, scene);
       return withMinted(
         withMade(state, this.now(), await markToken(entry)), entry, absentBy(scene));
@@ -220,6 +241,12 @@ export class Consents extends Side {
     const kept = mintedFor(this.device.state, grant.grant, window);
     if (kept) await this._seal(grant, kept);
     made.push(window);
+  }
+
+  /** Throw when it was stopped or paused meanwhile. @param {Grant} grant @param {State} [state] */
+  _goesOn(grant, state) {
+    const over = this._over(grant, [], state);
+    if (over) throw over;
   }
 
   /** @param {Grant} grant @param {Minted} entry */
@@ -231,6 +258,7 @@ export class Consents extends Side {
     const sealed = await sealToken(masks, platform, granted);
     const key = await this.consentKey(grant.org);
     const { text, post } = await signToken(key, this.now(), granted, cells, sealed);
+    this._goesOn(grant); // nothing lies between this and the sending
     const { body } = await this.wire.post("/v1/holder/tokens", post);
     this._place(name, (await this._placeOf(text, textOf(body, "proof"))).index);
   }

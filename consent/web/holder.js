@@ -105,8 +105,11 @@ export class Holder extends Decisions {
   async unlink(link) {
     const body = { iat: this.now(), link };
     await this._record([await mark("cv1-unlink", body)]);
-    // It has ended already: that is what was asked for.
-    await unless(this._act(`/v1/holder/links/${link}/unlink`, "cv1-unlink", body), "unlinked");
+    const done = this._act(`/v1/holder/links/${link}/unlink`, "cv1-unlink", body);
+    if (await unless(done, "unlinked")) return;
+    // It has ended already: that is what was asked for, once it is proved.
+    if (!(await this._endings(link, this.knownLinks[link]?.source ?? "")).ends)
+      fail("bad-proof", "the vault says that the link has ended, and shows nothing that ended it");
   }
 
   /** Say that a close does not open: its month becomes absent. @param {string} link
@@ -157,10 +160,13 @@ export class Holder extends Decisions {
 
   async _ownNow() {
     await this.device.load();
+    const { state } = this.device;
+    this._ends(Object.keys(state.statuses).filter((grant) => state.statuses[grant] === "revoked"));
     return {
       account: this.key.public,
       consent: async (/** @type {string} */ org) => (await this.consentKey(org)).public,
-      directory: await this.directory(), state: this.device.state, made: this.made, look: this.look,
+      directory: await this.directory(), state, made: this.made, look: this.look,
+      stops: this.stops,
     };
   }
 }

@@ -10,11 +10,15 @@ import { textOf } from "./wire.js";
 /** @typedef {import("./store.js").Store} Store */
 /** @typedef {{root: Uint8Array, wrap: string, blob: Uint8Array}} Opened */
 
-/** Opens a vault by the secret of one of its wraps; `kept` is the wrap's blob where it is known.
+/** Opens a vault by the secret of one of its wraps; `kept`: its blob, for when no vault answers.
  * @param {Wire} wire @param {Uint8Array} secret @param {Uint8Array} [kept]
  * @returns {Promise<Opened>} */
 export async function openBy(wire, secret, kept) {
-  const wrap = await wrapId(secret), blob = kept ?? await fetchWrap(wire, wrap);
+  const wrap = await wrapId(secret), blob = await fetchWrap(wire, wrap).catch((error) => {
+    // A wrap that was taken away must not open again because this device still has it.
+    if (kept && isError(error, "unreachable")) return kept;
+    throw error;
+  });
   return { root: await unwrapRoot(secret, blob), wrap, blob };
 }
 

@@ -12,10 +12,13 @@ import { objectsOf, textOf } from "./wire.js";
 /** @typedef {"here" | "elsewhere" | "before" | "foreign" | "other"} Origin */
 /** @typedef {{index: number, at: number, salt: string, text: string, proof: string}} Listed */
 /** @typedef {{checkpoint: string, seen: Record<string, string>}} Look what a device saw */
-/** @typedef {import("./signers.js").Person & {made: Record<string, number>, look: Look}} Own */
+/** @typedef {import("./signers.js").Person & {made: Record<string, number>, look: Look,
+ *   stops?: Record<string, number>}} Own stops: when grants were first known here to be stopped */
 /** @typedef {{index: number, kind: Kind, detail: string}} Alarm index -1: of no one entry */
 /** @typedef {{index: number, at: number, typ: string, text: string, name: string, consent: string,
  *   witnessed: boolean, made: Origin, act: string}} Shown name: the text's SHA-256 */
+
+const TOLERANCE = 600; // seconds that a device's clock may be behind the vault's
 
 /** @param {unknown} n @returns {n is number} */
 const isCount = (n) => Number.isSafeInteger(n) && Number(n) >= 0;
@@ -90,6 +93,10 @@ class Judge {
         bad(`this was done once, and was proved to be entry ${proved}`);
       const made = this.#origin(entry, typ, act);
       this.entries.push({ index, at, typ, text, name, consent, witnessed, made, act });
+      // The log may hold no stop yet: the vault may have kept it away.
+      const stopped = typ === "cv1-release" && this.own.stops?.[String(envelope.body.grant)];
+      if (stopped && at > stopped + TOLERANCE)
+        this.#raise(index, "strange", "a release under a grant that this person had stopped");
     } catch (broken) {
       if (!(broken instanceof VaultError)) throw broken;
       this.#raise(index, kind, broken.detail);

@@ -1,16 +1,25 @@
 // A person's own records as Home and Records show them: what does not verify stands beside what
 // does, and months that are not closed yet count what a close would say of them now.
 import { ZERO, settle } from "./chain.js";
-import { readEnvelope } from "./encoding.js";
+import { ORDER, commit } from "./commit.js";
+import { concat, equal, hex, readEnvelope, sha256, textHash, unhex } from "./encoding.js";
 import { isError } from "./errors.js";
-import { open } from "./messages.js";
+import { streamKey } from "./keys.js";
+import { open, windowsOfGrant } from "./messages.js";
 import { fetchRelease } from "./methodology.js";
-import { addMonths, monthAt, monthsFrom } from "./months.js";
+import { addMonths, closeSlot, joinWindow, monthAt, monthsFrom } from "./months.js";
 import { WRONG } from "./records.js";
 import { sumsOf, voidedIn } from "./recompute.js";
+import { mintedFor } from "./state.js";
+import { sumMasks } from "./tokens.js";
+import { textOf } from "./wire.js";
 
 /** @import { OpenedBatch, RecordBody, ReleaseOf } from "./recompute.js" */
 /** @import { Holder } from "./holder.js" */
+/** @import { Body } from "./messages.js" */
+/** @import { OwnLink, SeenLink } from "./records.js" */
+/** @import { Grant, OwnGrant } from "./side.js" */
+/** @import { Cells, Minted } from "./state.js" */
 /** ends: the month in which the link ended
  * @typedef {import("./records.js").SeenLink & {ends: string | null}} Read */
 /** @typedef {{month: string, grams: number[], open: boolean}} MonthSum open: not closed by all */
@@ -29,7 +38,7 @@ const closeOf = (/** @type {string} */ text) => open(readEnvelope(text, "cv1-clo
  * @param {import("./session.js").Session} session @param {Holder} holder
  */
 export async function readLinks(session, holder) {
-  const directory = await session.directory();
+  const directory = await holder.held();
   /** @type {ReleaseOf} */
   const releaseOf = (id) => fetchRelease(holder.wire, directory, id);
   const [own, facts] = await Promise.all([session.links(), holder.links().catch(() => [])]);
@@ -38,6 +47,81 @@ export async function readLinks(session, holder) {
   const links = own.map((one) => ({ ...one, ends: ends.get(one.link) ?? null }));
   return { links, releaseOf, directory };
 }
+
+// What left, and what may leave
+
+/** equal: what left is the sum of this person's own closes; unknown: not all of them are here or
+ *  verify; other: it is not what was agreed, not by a token of theirs, or not what the closes say.
+ * @typedef {{grams: number | null, found: "equal" | "unknown" | "other"}} Compared `grams` left */
+
+/** Every token of a person, by the hash of its text. @param {Holder} holder
+ * @param {OwnGrant[]} grants @returns {Promise<Map<string, Minted>>} */
+export async function readTokens(holder, grants) {
+  return new Map(await holder._listed("tokens", async (item) => /** @type {[string, Minted]} */ (
+    [await textHash(textOf(item, "token")), await holder._token(item, grants)])));
+}
+
+const MOST = 2n ** 52n;
+
+/**
+ * The figure that a release let out, opened by this person's own masks, beside their closes.
+ * @param {Pick<Holder, "root" | "device">} holder
+ * @param {{grant: Grant | null, tokens: Map<string, Minted> | null, links: OwnLink[]}} own
+ *   tokens: null where they could not be read
+ * @param {Body<"cv1-release">} release @returns {Promise<Compared>}
+ */
+export async function compareRelease({ root, device }, { grant, tokens, links }, release) {
+  /** @type {Compared} */
+  const other = { grams: null, found: "other" };
+  const name = joinWindow(release.window), is = (/** @type {string[]} */ window) =>
+    joinWindow(window) === name;
+  if (!grant || !grant.purposes.includes(release.purpose) || !windowsOfGrant(grant).some(is))
+    return other;
+  const minted = tokens ? tokens.get(release.token)
+    : mintedFor(device.state, grant.grant, release.window);
+  if (!minted) return tokens ? other : { grams: null, found: "unknown" };
+  if (minted.grant !== grant.grant || !is(minted.window)) return other;
+  const { tau, rho } = await sumMasks((link) => streamKey(root, link), minted.cells,
+    grant.categories);
+  const total = (release.c - tau + ORDER) % ORDER, grams = Number(total);
+  if (total >= MOST || !equal(commit(total, rho), release.C)) return other;
+  const closes = closesOf(links, minted.cells);
+  if (!tokens || !closes.every(Boolean)) return { grams, found: "unknown" };
+  return { grams, found: await checkSum(closes.flatMap((one) => one ?? []), grant.categories, grams,
+    release.closes) };
+}
+
+/** Own closes in the order of cells; undefined for one that is not here.
+ * @param {OwnLink[]} links @param {Cells} cells */
+function closesOf(links, cells) {
+  const all = new Map(links.flatMap(({ link, closes }) =>
+    closes.map((one) => [`${link} ${one.month}`, one])));
+  return cells.flatMap(([link, months]) => months.map((month) => all.get(`${link} ${month}`)));
+}
+
+/** @param {OwnLink["closes"]} closes @param {number[]} scope @param {number} grams
+ * @param {string} hash @returns {Promise<Compared["found"]>} */
+async function checkSum(closes, scope, grams, hash) {
+  const names = await Promise.all(closes.map(({ text }) => textHash(text)));
+  if (hex(await sha256(concat(...names.map((one) => unhex(one))))) !== hash) return "other";
+  if (closes.some(({ rejected }) => rejected)) return "unknown"; // what they hold was refused
+  const own = closes.reduce((sum, one) => scope.reduce((all, c) => all + one.grams[c - 1], sum), 0);
+  return own === grams ? "equal" : "other";
+}
+
+/**
+ * Whether a figure over these cells may leave though this device can neither show nor check it: a
+ * close that is missing here may be at the vault, for it does not verify or is overdue.
+ * @param {SeenLink[]} links @param {Cells} cells @param {number} now @param {string} zone
+ */
+export const unchecked = (links, cells, now, zone) => cells.some(([link, months]) => {
+  const own = links.find((one) => one.link === link);
+  const here = new Set(own?.closes.filter(({ rejected }) => !rejected).map(({ month }) => month));
+  return months.some((month) => {
+    const [begins, ends] = closeSlot(month, zone);
+    return !here.has(month) && now >= (own?.trouble ? begins : ends);
+  });
+});
 
 /** Turns errors of these kinds into null. @param {string[]} slugs */
 const orNull = (slugs) => (/** @type {unknown} */ error) => {

@@ -1,6 +1,6 @@
 // One person at one vault on this device: locked or open, and what runs in the background.
 
-import { b64u, text, thumbprint, unb64u, utf8 } from "./encoding.js";
+import { b64u, hex, sha256, text, thumbprint, unb64u, utf8 } from "./encoding.js";
 import { fetchDirectory } from "./policy.js";
 import { Holder } from "./holder.js";
 import { accountKey, openState, random, sealState, stateKey } from "./keys.js";
@@ -9,7 +9,7 @@ import { monthAt } from "./months.js";
 import { keepHere } from "./lock.js";
 import { openEach } from "./records.js";
 import { mergeMemory } from "./side.js";
-import { Wire } from "./wire.js";
+import { Wire, read } from "./wire.js";
 import { setZone } from "./words.js";
 
 /** @typedef {{vault: string, auditor: string, log: string, demo: boolean, lists: string|null,
@@ -18,14 +18,26 @@ import { setZone } from "./words.js";
  *   way: "device" | "passkey" | "code", code: string,
  *   passkeys: {id: string, wrap: string, blob: Uint8Array, at: number}[]}} Own */
 /** @template {"mintAll" | "watch"} K @typedef {Awaited<ReturnType<Holder[K]>> | null} Found */
-/** @typedef {{running: boolean, at: number, minted: Found<"mintAll">, watched: Found<"watch">,
- *   failed: Record<string, unknown>}} Background */
+/** looked: when the log was last watched, 0: not since opening.
+ * @typedef {{running: boolean, at: number, minted: Found<"mintAll">, watched: Found<"watch">,
+ *   looked: number, failed: Record<string, unknown>}} Background */
+/** What a wire may read again without a network; live: nothing, now. @typedef {{may: RegExp,
+ *   live: boolean}} Way */
 
-const PERIOD = 600000;
+const PERIOD = 600000, MOST_KEPT = 1 << 20, STATE = "/v1/holder/state";
 /** @type {Background} */
-const NOTHING = { running: false, at: 0, minted: null, watched: null, failed: {} };
-// What may be read again without a network; never entries: an older list looks like withheld ones.
-const CACHED = /^\/v1\/(holder\/(?!entries)|directory|templates|methodology)/;
+const NOTHING = { running: false, at: 0, minted: null, watched: null, looked: 0, failed: {} };
+// What is read again to be shown; never entries: an older list looks like withheld ones.
+const SHOWN = /^\/v1\/(holder\/(state|links|grants|requests|releases)|directory|templates|methodology)/;
+// What is read again to act by: of these an older one is found out.
+const ACTED = /^\/v1\/(holder\/state|directory|templates|methodology)/;
+// What of it grows old.
+const LIST = /^\/v1\/(?:holder\/)?(state|links|grants|requests|releases|directory)/;
+
+/** The name tells nothing: a path holds the id of a link. @param {string} account
+ * @param {string} name */
+const keyOf = async (account, name) =>
+  hex(await sha256(utf8(`${account} ${name}`))).slice(0, 32);
 
 /** The app's one session; it says "change" when something shown may have changed. */
 export class Session extends EventTarget {
@@ -38,10 +50,15 @@ export class Session extends EventTarget {
   /** A code that came with the address (#w=). */ handed = "";
   /** @type {Record<string, any>} */ prefs = {};
   /** @type {Map<string, Promise<any>>} */ #once = new Map();
-  /** @type {CryptoKey|null} */ #seal = null;
+  /** @type {Map<string, number>} lists that were read again here, and from when they are */
+  #old = new Map();
+  /** @type {{key: CryptoKey, account: string}|null} */ #seal = null;
+  /** @type {Holder|null} the holder, as lists are read to be shown */ #view = null;
+  /** @type {Way} */ #acts = { may: ACTED, live: false };
+  /** @type {Promise<unknown>} */ #keeping = Promise.resolve();
   #tabs = new BroadcastChannel("carbonvault");
   #shift = 0;
-  #live = false;
+  #skew = 0;
 
   /** @param {Config} config @param {import("./store.js").Store} store */
   constructor(config, store) {
@@ -53,6 +70,7 @@ export class Session extends EventTarget {
     this.wire = new Wire(config.vault, null, { templates: config.templates });
     this.#tabs.onmessage = async () => {
       this.own = await this.store.get("own") ?? null;
+      this.prefs = await this.store.get("prefs") ?? {};
       this.#close();
     };
     setInterval(() => document.hidden || this.refresh(), PERIOD);
@@ -68,12 +86,16 @@ export class Session extends EventTarget {
   async #readClock() {
     if (!this.config.demo) return;
     const told = await this.wire.get("/v1/time").catch(() => null);
-    if (told) await this.store.put("shift", Number(told.body.now) - Math.floor(Date.now() / 1000));
-    this.#shift = await this.store.get("shift") ?? 0;
+    this.#shift = told ? Number(told.body.now) - Math.floor(Date.now() / 1000)
+      : await this.store.get("shift") ?? 0;
+    if (told) await this.store.put("shift", this.#shift).catch(() => {});
   }
 
   /** Unix seconds: the vault's clock in a demonstration, else this machine's. */
   now = () => Math.floor(Date.now() / 1000) + this.#shift;
+
+  /** The same, but not ahead of the vault's clock: what is over by it is over. */
+  past = () => this.now() - (this.config.demo ? 0 : Math.max(0, this.#skew));
 
   /** How many months ahead tokens are made. @returns {number} */
   get ahead() {
@@ -89,8 +111,10 @@ export class Session extends EventTarget {
 
   /** Keeps what this device knows of its vault. @param {Partial<Own>} change */
   async remember(change) {
+    const kept = await this.store.get("own").catch(() => null);
+    if (kept && this.own && kept.account !== this.own.account) return; // another tab's vault
     this.own = { account: "", way: "code", code: "", passkeys: [], ...this.own, ...change };
-    await this.store.put("own", this.own);
+    await this.store.put("own", this.own).catch(() => {}); // full: it is open all the same
   }
 
   /** Whether this device holds another vault than a root's. @param {Uint8Array} root */
@@ -101,21 +125,26 @@ export class Session extends EventTarget {
   /** Opens the vault of a root; `fresh`: its account is made now.
    * @param {Uint8Array} root @param {boolean} [fresh] */
   async unlock(root, fresh = false) {
-    const key = await accountKey(root);
-    this.#seal = await stateKey(root);
-    const wire = new Wire(this.config.vault, key,
-      { fetch: this.#fetch, templates: this.config.templates });
+    const key = await accountKey(root), { vault, templates } = this.config;
+    this.#seal = { key: await stateKey(root), account: await thumbprint(key.public) };
+    const wireOf = (/** @type {Way} */ way) => new Wire(vault, key,
+      { fetch: (input, init) => this.#fetch(way, input, init), templates });
+    const acts = { may: ACTED, live: false }, wire = wireOf(acts);
     const { policy, now } = this, memory = await this.#recall("memory");
     const holder = await Holder.open({ root, wire, policy, now, random, memory });
     if (fresh) await holder.openAccount();
     await holder.load();
     this.zone = (await holder.held()).listing.zone;
     setZone(this.zone);
+    if (this.holder) this.holder.closed = true;
     Object.assign(this, { root, holder });
+    this.#acts = acts;
+    this.#view = Object.create(holder, { wire: { value: wireOf({ may: SHOWN, live: false }) } });
     if (this.own?.account !== holder.account) {
-      if (this.own) await this.store.forget();
+      if (this.own) await this.#empty();
       this.own = null;
       await this.remember({ account: holder.account });
+      this.#tabs.postMessage("closed"); // another tab may have another vault open
     }
     this.forget();
     this.refresh();
@@ -139,14 +168,22 @@ export class Session extends EventTarget {
   async leave() {
     this.own = null;
     this.#close();
-    await this.store.forget();
+    await this.#empty();
     this.#tabs.postMessage("closed");
   }
 
+  async #empty() {
+    await this.store.forget();
+    this.prefs = await this.store.get("prefs") ?? {};
+  }
+
   #close() {
-    this.root = this.holder = this.#seal = null;
+    if (this.holder) this.holder.closed = true; // what runs in the background makes nothing more
+    this.root = this.holder = this.#view = this.#seal = null;
     this.background = NOTHING;
     this.#once.clear();
+    this.#old.clear();
+    this.offline = null;
     this.#changed();
   }
 
@@ -158,20 +195,24 @@ export class Session extends EventTarget {
 
   /** @template T @param {string} name @param {() => Promise<T>} load @returns {Promise<T>} */
   #kept(name, load) {
-    const found = this.#once.get(name) ?? load();
+    const known = this.#once.get(name);
+    if (known) return known;
+    this.#old.delete(name);
+    const found = load();
     this.#once.set(name, found);
-    found.catch(() => this.#once.delete(name));
+    found.catch(() => this.#once.get(name) === found && this.#once.delete(name))
+      .then(() => this.#online());
     return found;
   }
 
-  /** The open vault. @returns {Holder} */
-  get #open() {
-    return /** @type {Holder} */ (this.holder);
+  /** The open vault, as it is shown. @returns {Holder} */
+  get #shown() {
+    return /** @type {Holder} */ (this.#view);
   }
 
   /** Every link, its records opened and its closes recomputed as far as they verify. */
   links() {
-    const holder = this.#open;
+    const holder = this.#shown;
     return this.#kept("links", async () => {
       const directory = await holder.directory();
       return openEach(holder, (id) => fetchRelease(holder.wire, directory, id));
@@ -180,17 +221,17 @@ export class Session extends EventTarget {
 
   /** Every consent. */
   grants() {
-    return this.#kept("grants", () => this.#open.grants());
+    return this.#kept("grants", () => this.#shown.grants());
   }
 
   /** What platforms ask for. */
   requests() {
-    return this.#kept("requests", () => this.#open.requests());
+    return this.#kept("requests", () => this.#shown.requests());
   }
 
   /** Every figure that left. */
   uses() {
-    return this.#kept("uses", () => this.#open.uses());
+    return this.#kept("releases", () => this.#shown.uses());
   }
 
   /** The directory in force, also while locked. */
@@ -215,7 +256,7 @@ export class Session extends EventTarget {
 
   /** Tops up tokens, takes in what other devices did, watches the log; results in `background`. */
   async refresh() {
-    const holder = this.holder;
+    const { holder } = this, acts = this.#acts;
     if (!holder || this.background.running) return;
     /** @type {Background} */
     const found = { ...this.background, failed: {} };
@@ -226,14 +267,16 @@ export class Session extends EventTarget {
     });
     this.background = { ...found, running: true };
     this.#changed();
-    await this.#readClock();
+    await this.#readClock().catch(() => {});
     await run("load", holder.refresh());
-    this.#live = true; // nothing is made from, or compared with, an answer that is not of now
-    if (!this.offline) {
+    acts.live = true; // nothing is made from, or compared with, an answer that is not of now
+    if (!this.#old.has("state") && !this.#old.has("directory")) {
+      await run("stop", holder.confirm());
       found.minted = await run("mint", holder.mintAll(this.ahead));
       found.watched = await run("watch", holder.watch(this.config.lists));
+      if (found.watched) found.looked = this.now();
     }
-    this.#live = false;
+    acts.live = false;
     if (this.holder !== holder) return;
     this.background = { ...found, running: false, at: this.now() };
     if (found.at) this.#once.clear(); // what was asked for since unlocking is not old yet
@@ -245,16 +288,18 @@ export class Session extends EventTarget {
 
   /** @param {string} name @param {unknown} value */
   async #keep(name, value) {
-    if (!this.#seal) return;
-    const plain = utf8(JSON.stringify([name, value]));
-    await this.store.put(name, await sealState(this.#seal, 0, plain, random(12)));
+    const seal = this.#seal;
+    if (!seal) return;
+    const plain = utf8(JSON.stringify([name, value])), at = await keyOf(seal.account, name);
+    const blob = await sealState(seal.key, 0, plain, random(12));
+    if (this.#seal === seal) await this.store.put(at, blob); // not locked or left meanwhile
   }
 
   /** @param {string} name @returns {Promise<any>} */
   async #recall(name) {
-    const blob = this.#seal && await this.store.get(name);
+    const seal = this.#seal, blob = seal && await this.store.get(await keyOf(seal.account, name));
     if (!blob) return null;
-    const plain = await openState(/** @type {CryptoKey} */ (this.#seal), 0, blob).catch(() => null);
+    const plain = await openState(seal.key, 0, blob).catch(() => null);
     const [kept, value] = plain ? JSON.parse(text(plain)) : [];
     return kept === name ? value : null;
   }
@@ -265,41 +310,57 @@ export class Session extends EventTarget {
     if (holder) await navigator.locks.request("memory", async () => {
       const kept = await this.#recall("memory");
       if (this.holder === holder) await this.#keep("memory", mergeMemory(holder.memory(), kept));
-    });
+    }).catch(() => {}); // full: the next one may fit
   }
 
-  // Answers are kept as they came; without a network they are read again, and checked as ever.
-  #fetch = async (/** @type {RequestInfo|URL} */ input, /** @type {RequestInit} */ init = {}) => {
+  /**
+   * Answers are kept as they came; without a network they are read again, and checked as ever.
+   * @param {Way} way @param {RequestInfo|URL} input @param {RequestInit} [init]
+   */
+  async #fetch(way, input, init = {}) {
     const { pathname, search } = new URL(String(input)), name = `got ${pathname}${search}`;
-    const method = init.method ?? "GET", kept = method === "GET" && CACHED.test(pathname);
+    const method = init.method ?? "GET", list = LIST.exec(pathname)?.[1] ?? "";
+    let answer;
     try {
-      const answer = await fetch(input, init);
-      if (kept && answer.ok) await this.#keepAnswer(name, answer.clone());
-      // What was just stored is what the vault would answer now: an older state is refused.
-      if (method === "PUT" && answer.ok && pathname === "/v1/holder/state")
-        await this.#keepAnswer(name, answer, JSON.stringify({ state: b64u(
-          /** @type {Uint8Array} */ (init.body)) }));
-      this.#online(null);
-      return answer;
+      answer = await fetch(input, init);
     } catch (error) {
-      const got = kept && !this.#live && await this.#recall(name);
+      const may = method === "GET" && way.may.test(pathname) && !way.live;
+      const got = may && await this.#recall(name).catch(() => null);
       if (!got) throw error;
-      this.#online(got.at);
+      if (list) this.#old.set(list, Math.min(got.at, this.#old.get(list) ?? got.at));
+      this.#online();
       return new Response(got.body, { headers: { ETag: got.etag, "Content-Type": got.type } });
     }
-  };
-
-  /** @param {string} name @param {Response} answer @param {string} [said] */
-  async #keepAnswer(name, answer, said) {
-    const { headers } = answer;
-    await this.#keep(name, { at: this.now(), body: said ?? await answer.text(),
-      etag: headers.get("ETag") ?? "", type: headers.get("Content-Type") ?? "" });
+    const date = Date.parse(answer.headers.get("Date") ?? "");
+    if (date) this.#skew = Math.floor((Date.now() - date) / 1000);
+    // A list that is shown stays old until that very list is asked for again.
+    if (method === "GET" && ["state", "directory"].includes(list)) this.#old.delete(list);
+    // What was just stored is what the vault would answer now: an older state is refused.
+    if (answer.ok && method === "PUT" && pathname === STATE)
+      this.#keepAnswer(name, answer.headers, async () => JSON.stringify({ state: b64u(
+        /** @type {Uint8Array} */ (init.body)) }));
+    else if (answer.ok && method === "GET" && SHOWN.test(pathname)) {
+      const copy = answer.clone();
+      this.#keepAnswer(name, answer.headers, async () => text(await read(copy, MOST_KEPT)));
+    }
+    this.#online();
+    return answer;
   }
 
-  /** @param {number|null} since */
-  #online(since) {
-    const was = this.offline;
-    this.offline = since && Math.min(since, was ?? since);
+  /**
+   * In the order in which they came; a device that is full keeps no more, and goes on.
+   * @param {string} name @param {Headers} headers @param {() => Promise<string>} said
+   */
+  #keepAnswer(name, headers, said) {
+    const at = this.now(), etag = headers.get("ETag") ?? "";
+    const type = headers.get("Content-Type") ?? "";
+    this.#keeping = this.#keeping.then(async () =>
+      this.#keep(name, { at, body: await said(), etag, type })).catch(() => {});
+  }
+
+  #online() {
+    const was = this.offline, since = Math.min(...this.#old.values());
+    this.offline = since < Infinity ? since : null;
     if (was !== this.offline) this.#changed();
   }
 }

@@ -12,7 +12,9 @@ import { category, listed, mass, monthName, sentence, span, t } from "./words.js
 /** @import { Grant, OwnGrant } from "./side.js" */
 /** @import { State } from "./state.js" */
 /** @typedef {Awaited<ReturnType<import("./consents.js").Consents["uses"]>>[number]} Use */
-/** @typedef {"live" | "paused" | "revoked" | "replaced" | "expired"} Standing */
+/** unconfirmed, pausing: stopped or paused here, the vault has neither shown nor proved it.
+ * @typedef {"live" | "paused" | "pausing" | "unconfirmed" | "revoked" | "replaced" |
+ *   "expired"} Standing */
 /** left: they have it; ready: they may fetch it; open: not complete yet; later: made in a later
  *  month; taken: they have another figure over part of it; none: nothing to add up; failed: see
  *  `why`; ended: it leaves no more.
@@ -21,17 +23,22 @@ import { category, listed, mass, monthName, sentence, span, t } from "./words.js
  *   why: unknown}} Coming */
 
 /** Where a consent stands, by the vault, by this person's own state and by the clock.
- * @param {OwnGrant} own @param {State} state @param {number} now @returns {Standing} */
-export function standingOf({ grant, state: told }, { statuses }, now) {
-  const said = [statuses[grant.grant], told];
+ * @param {OwnGrant} own @param {State} state
+ * @param {number} now by both clocks: `session.past()` @returns {Standing} */
+export function standingOf({ grant, state: told, proved }, { statuses }, now) {
+  const mine = statuses[grant.grant], said = [mine, told];
   const ended = said.find((one) => ENDED.has(one));
-  if (ended) return /** @type {Standing} */ (ended);
+  const open = told !== mine && !proved;
+  if (ended && (ENDED.has(told) || mine === "replaced" || !open))
+    return /** @type {Standing} */ (ended);
   if (grant.until <= now) return "expired";
+  if (ended) return "unconfirmed";
+  if (mine === "paused" && open) return "pausing";
   return said.includes("paused") ? "paused" : "live";
 }
 
 /** Whether nothing more can leave. @param {Standing} standing */
-export const isOver = (standing) => !["live", "paused"].includes(standing);
+export const isOver = (standing) => ["revoked", "replaced", "expired"].includes(standing);
 
 // Figures
 
@@ -52,7 +59,7 @@ function turnOf(grant, window, { state, standing, uses, links, latest, failed })
   const as = (/** @type {Turn} */ turn, why = /** @type {unknown} */ (null)) =>
     ({ window, turn, grams, use, why });
   if (use) return as("left");
-  if (isOver(standing)) return as("ended");
+  if (isOver(standing) || (standing === "unconfirmed" && !entry)) return as("ended");
   if (entry) return as(grams === null ? "open" : "ready");
   if (window[0] > latest) return as("later");
   if (isTaken(state, grant, window)) return as("taken");
@@ -69,11 +76,11 @@ const isTaken = ({ minted }, { org, categories }, window) => minted.some((one) =
 export async function coming({ session, holder }, own) {
   const [uses, links, directory] = await Promise.all([session.uses(), session.links(),
     session.directory()]);
-  const now = session.now(), { state } = holder.device, { minted, failed } = session.background;
+  const now = session.past(), { state } = holder.device, { minted, failed } = session.background;
   const trouble = minted?.failed.find((/** @type {{grant: string}} */ one) =>
     one.grant === own.grant.grant)?.error;
   return comingOf(own.grant, { state, standing: standingOf(own, state, now), uses, links,
-    latest: latestStart(now, session.ahead, directory.listing.zone),
+    latest: latestStart(session.now(), session.ahead, directory.listing.zone),
     failed: trouble ?? failed.mint });
 }
 

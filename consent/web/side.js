@@ -4,11 +4,12 @@ import { Device } from "./device.js";
 import { readDirectory } from "./directory.js";
 import { b64u, readEnvelope, signJws, thumbprint, unb64u, verify } from "./encoding.js";
 import { fetchEndings } from "./endings.js";
+import { VaultError } from "./errors.js";
 import { accountKey, consentKey, random as draw } from "./keys.js";
 import { checkLogged } from "./logged.js";
 import { open, parse } from "./messages.js";
 import { Current } from "./policy.js";
-import { UNPROVED, mark, mergeMade, withMade } from "./state.js";
+import { ENDED, UNPROVED, mark, mergeMade, withMade } from "./state.js";
 import { fail, objectsOf, textOf, unless } from "./wire.js";
 
 /** @import { SigningKey } from "./encoding.js" */
@@ -19,9 +20,11 @@ import { fail, objectsOf, textOf, unless } from "./wire.js";
 /** @import { Members, Wire } from "./wire.js" */
 /** @typedef {Body<"cv1-grant">} Grant */
 /** @typedef {{grant: Grant, text: string, state: string, count: number,
- *   deletion: "asked" | "done" | null}} OwnGrant */
+ *   deletion: "asked" | "done" | null, proved: boolean}} OwnGrant proved: the log holds the stop or
+ *   pause that the vault does not show */
 /** @typedef {{directory: string | null, signer: string | null, counter: number,
- *   made: Record<string, number>, look: import("./monitor.js").Look}} Memory */
+ *   made: Record<string, number>, stops?: Record<string, number>,
+ *   look: import("./monitor.js").Look}} Memory stops: when this device first knew a grant stopped */
 /** @typedef {{root: Uint8Array, wire: Wire, policy: Policy, now: () => number,
  *   random?: (size: number) => Uint8Array, memory?: Memory | null}} Parts */
 
@@ -36,7 +39,7 @@ export function mergeMemory(mine, other) {
   const farther = !origin || (same === origin && Number(theirs) > Number(size));
   return {
     directory, signer, counter: Math.max(mine.counter, other.counter),
-    made: mergeMade(mine.made, other.made),
+    made: mergeMade(mine.made, other.made), stops: { ...mine.stops, ...other.stops },
     look: { checkpoint: (farther ? there : here).checkpoint, seen: { ...here.seen, ...there.seen } },
   };
 }
@@ -45,7 +48,7 @@ export function mergeMemory(mine, other) {
 const versionOf = ({ directory }) => directory
   ? Number(readEnvelope(directory, "cv1-directory").body.version) : 0;
 
-const TRIES = 3;
+const TRIES = 3, TURNS = 64, MOST_TURNS = 1024;
 /** @type {Memory} */
 const NOTHING = {
   directory: null, signer: null, counter: 0, made: {}, look: { checkpoint: "", seen: {} },
@@ -70,7 +73,7 @@ export class Side {
   /** @param {Parts} p @param {Current} current @param {SigningKey} key @param {string} account */
   constructor(p, current, key, account) {
     const { root, wire, now, random = draw, memory } = p;
-    const { counter, made, look } = memory ?? NOTHING;
+    const { counter, made, look, stops = {} } = memory ?? NOTHING;
     this.root = root;
     this.wire = wire;
     this.now = now;
@@ -81,6 +84,9 @@ export class Side {
     this.device = new Device(root, wire, random, counter);
     this.made = made;
     this.look = look;
+    this.stops = stops;
+    /** Locked or left: nothing more is made. */
+    this.closed = false;
   }
 
   /** The directory in force, fetched anew once the one held has expired. */
@@ -97,7 +103,13 @@ export class Side {
   memory() {
     const { text, signerKey } = this.current.newest;
     return { directory: text, signer: b64u(signerKey), counter: this.device.seen, made: this.made,
-      look: this.look };
+      stops: this.stops, look: this.look };
+  }
+
+  /** Remember when these grants were first known to be stopped. @param {string[]} grants */
+  _ends(grants) {
+    this.stops = { ...Object.fromEntries(grants.map((grant) => [grant, this.now()])),
+      ...this.stops };
   }
 
   /** Every link ever attached, by id. */
@@ -138,7 +150,26 @@ export class Side {
     if (typeof count !== "number") fail("bad-shape", "the vault lists a grant without its count n");
     const told = /** @type {any} */ (item.deletion);
     const deletion = !told ? null : typeof told.done === "number" ? "done" : "asked";
-    return { grant, text, state: textOf(item, "state"), count, deletion };
+    const state = textOf(item, "state"), proved = await this._isProved(grant.grant, state, count);
+    return { grant, text, state, count, deletion, proved };
+  }
+
+  /**
+   * Whether the log is known to hold what ended or paused a grant that the vault shows otherwise.
+   * @param {string} grant @param {string} told @param {number} count
+   */
+  async _isProved(grant, told, count) {
+    const mine = this.device.state.statuses[grant];
+    if (mine === told || ENDED.has(told) || !["revoked", "paused"].includes(mine)) return false;
+    const made = mergeMade(this.made, this.device.state.made);
+    const at = (/** @type {"revoke" | "pause" | "resume"} */ what, /** @type {number} */ n) =>
+      mark(`cv1-${what}`, { grant, n }).then((name) => made[name]);
+    let proved = false;
+    for (let n = Math.min(count, MOST_TURNS) + TURNS; n > 0 && !proved; n--) {
+      proved = Number(await at(mine === "revoked" ? "revoke" : "pause", n) ?? UNPROVED) > UNPROVED;
+      if (mine === "paused" && !proved && await at("resume", n) !== undefined) break;
+    }
+    return proved;
   }
 
   /** The key of all consents towards an organisation. @param {string} org */
@@ -148,15 +179,19 @@ export class Side {
 
   /** Every link, its source's organisation, which months it has. @returns {Promise<LinkFact[]>} */
   async links() {
-    const account = this.key.public, now = this.now();
-    const facts = Object.entries(this.knownLinks).map(async ([link, { source, from: begins }]) => {
-      const whose = { account, link, source, now };
-      const ended = await fetchEndings(this.wire, (proof) => this._knowing(proof), whose);
-      return { link, source, org: (await this.directory()).orgOf(source), begins, ...ended };
-    });
+    const facts = Object.entries(this.knownLinks).map(async ([link, { source, from: begins }]) => ({
+      link, source, org: (await this.directory()).orgOf(source), begins,
+      ...await this._endings(link, source),
+    }));
     // Never attached, or erased: leaving it out of a first token only lowers the total.
     const found = await Promise.all(facts.map((fact) => unless(fact, "not-found")));
     return found.flatMap((fact) => fact ?? []);
+  }
+
+  /** What ends a link's months. @param {string} link @param {string} source */
+  _endings(link, source) {
+    const whose = { account: this.key.public, link, source, now: this.now() };
+    return fetchEndings(this.wire, (proof) => this._knowing(proof), whose);
   }
 
   /** @param {string} proof of a log that may be unknown so far */
@@ -173,7 +208,10 @@ export class Side {
   async _act(path, typ, body, key = this.key, method = "POST") {
     parse(typ, body);
     const text = await signJws(typ, body, key), answer = await this._send(path, text, method);
-    const { index } = await this._placeOf(text, textOf(answer, "proof"));
+    const { index } = await this._placeOf(text, textOf(answer, "proof")).catch((bad) => {
+      throw bad.slug === "bad-proof" ? new VaultError("bad-proof", `it was sent: ${bad.detail}`)
+        : bad;
+    });
     this._place(await mark(typ, body), index);
     return { text, answer };
   }

@@ -12,5 +12,6 @@ self.addEventListener("fetch", (event) => {
     event.respondWith(fetch(request, { signal: AbortSignal.timeout(3000) })
       .catch(() => caches.match("/")));
   else if (FILES.includes(pathname))
-    event.respondWith(caches.match(request).then((kept) => kept ?? fetch(request)));
+    event.respondWith(caches.open(CACHE).then((cache) => cache.match(request))
+      .then((kept) => kept ?? fetch(request)));
 });

@@ -131,8 +131,8 @@ export class Wire {
   }
 }
 
-/** @param {Response} reply @param {number} most */
-async function read({ body }, most) {
+/** The bytes of an answer, so many at most. @param {Response} reply @param {number} most */
+export async function read({ body }, most) {
   const reader = body?.getReader(), parts = [];
   for (let part; reader && !(part = await reader.read()).done; parts.push(part.value))
     if ((most -= part.value.length) < 0) throw "the answer is too long";

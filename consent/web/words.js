@@ -66,6 +66,8 @@ const OWN = [
   ["bad-directory", "expired", "e.old-directory"],
   ["bad-directory", "follow", "e.older-state"],
   ["bad-directory", "pinned", "e.other-vault"],
+  ["bad-shape", "published with", "e.other-texts"],
+  ["bad-proof", "it was sent", "e.sent"],
 ];
 
 /** @param {number} n @param {Intl.NumberFormatOptions} [how] @returns {string} */

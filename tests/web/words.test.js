@@ -107,6 +107,11 @@ test("what a hostile server does reads as what to do about it", () => {
   assert.match(sentence(unpinned), /Do not type your code here/);
   const over = new VaultError("bad-directory", "the directory expired at 5, or lives too long");
   assert.match(sentence(over), /out of date/);
+  const texts = "the vault's templates are not those that this app was published with";
+  assert.match(sentence(new VaultError("bad-shape", texts)), /Allow nothing here now/);
+  assert.match(sentence(new VaultError("bad-proof", "it was sent: no such root")), /under Sharing/);
+  assert.equal(sentence(new VaultError("bad-proof", "no such root")),
+    "The public record does not prove this.");
   assert.equal(sentence(new VaultError("bad-shape", "other")),
     "The message is incomplete or holds something it should not.");
   const refused = Object.assign(new Error("no"), { name: "NotAllowedError" });

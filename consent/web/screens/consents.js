@@ -1,11 +1,11 @@
 // What this person shares now, and what they shared or refused before.
-import { badge, busy, button, card, el, empty, link, tabs } from "../dom.js";
-import { begin, coming, isOver, nextOf, scopeAsked, scopeWords, standingOf, stepWords, turnWords,
-  whatWords } from "../sharing.js";
-import { fetchTemplates, templateOf } from "../templates.js";
-import { addWords, away, day, locale, sentence, span, t } from "../words.js";
+import { badge, busy, button, card, el, empty, link, tabs, trouble } from "../dom.js";
+import { begin, coming, isOver, nextOf, scopeAsked, scopeWords, standingOf, stepWords, whatWords }
+  from "../sharing.js";
+import { addWords, away, day, sentence, span, t } from "../words.js";
 import words from "../words/consents.js";
-import { standingBadge, stopFlow } from "./grant.js";
+import { aimOf, isUnproved, readTemplates, standingBadge, stopFlow, turnSayer, unproved }
+  from "./grant.js";
 import { unsure } from "./request.js";
 import { requestRow } from "./requests.js";
 
@@ -18,8 +18,9 @@ addWords(words);
 /** @typedef {import("../sharing.js").Coming} Coming */
 /** @typedef {import("../sharing.js").Standing} Standing */
 /** @typedef {import("../templates.js").Templates} Templates */
-/** @typedef {{requests: Asked[], owns: OwnGrant[], directory: Directory,
- *   templates: Templates}} Found */
+/** lost: why the requests could not be read
+ * @typedef {{requests: Asked[], lost: unknown, owns: OwnGrant[], directory: Directory,
+ *   templates: Templates | null}} Found */
 
 /** The two tabs; what waits for a decision stands with the current ones. @param {Ctx} ctx */
 export function show(ctx) {
@@ -32,10 +33,15 @@ export function show(ctx) {
 
 /** @param {Ctx} ctx @returns {Promise<Found>} */
 async function load({ session, holder }) {
+  /** @type {unknown} */
+  let lost = null;
   const [owns, requests, directory, templates] = await Promise.all([session.grants(),
-    session.requests(), session.directory(), fetchTemplates(holder.wire)]);
+    session.requests().catch((error) => {
+      lost = error;
+      return [];
+    }), holder.held(), readTemplates(holder)]);
   const newest = [...owns].sort((a, b) => b.grant.iat - a.grant.iat);
-  return { owns: newest, requests, directory, templates };
+  return { owns: newest, requests, lost, directory, templates };
 }
 
 /** @param {Ctx} ctx @param {OwnGrant} own @returns {Standing} */
@@ -46,14 +52,19 @@ const standing = ({ holder, session }, own) =>
 function current(ctx, found) {
   const open = found.requests.filter(({ state }) => state === "open");
   const owns = found.owns.filter((own) => !isOver(standing(ctx, own)));
-  if (!open.length && !owns.length)
+  if (!open.length && !owns.length && !found.lost)
     return empty(t("consents.nothing"), t("consents.nothingwhy"),
       link(t("consents.enter"), "requests", "btn"));
   const title = el("span.row", t("consents.waiting"), badge("warn", t("consents.pending")));
-  return [open.length > 0 && card(title, el("ul.list", open.map((one) =>
+  return [unread(ctx, found), open.length > 0 && card(title, el("ul.list", open.map((one) =>
     el("li", requestRow(ctx, one))))),
   ...limited(owns.map((own) => () => consentCard(ctx, found, own)))];
 }
+
+/** What stands for requests that cannot be read: sharing is stopped without them.
+ * @param {Ctx} ctx @param {Found} found */
+const unread = (ctx, { lost }) => lost
+  ? card(t("consents.norequests"), trouble(lost, ctx.redraw)) : null;
 
 /** @param {Ctx} ctx @param {Found} found */
 function history(ctx, found) {
@@ -62,7 +73,7 @@ function history(ctx, found) {
   const refused = found.requests.filter(({ state }) => ["declined", "expired"].includes(state))
     .map((one) => ({ at: one.request.iat, make: () => refusedCard(one) }));
   const all = [...over, ...refused].sort((a, b) => b.at - a.at);
-  return all.length ? limited(all.map(({ make }) => make))
+  return all.length || found.lost ? [unread(ctx, found), ...limited(all.map(({ make }) => make))]
     : empty(t("consents.nohistory"), t("consents.nohistorywhy"));
 }
 
@@ -79,17 +90,18 @@ function limited(makes) {
 function consentCard(ctx, { directory, templates }, own) {
   const { grant } = own, at = standing(ctx, own), name = directory.find(grant.platform)?.name
     ?? grant.platform;
-  const aim = templateOf(templates, grant.template).text[locale()].purpose;
-  const route = `grant?id=${grant.grant}`;
+  const { purpose: aim } = aimOf(templates, grant.template), route = `grant?id=${grant.grant}`;
+  const open = !isOver(at), unsaid = isUnproved(at);
   return el("section.card", el("div.row.between", el("h2", link(name, route)), standingBadge(at)),
     el("p", begin(aim)),
     el("p.mute.small", begin(scopeWords(grant.categories)), " · ",
       span(grant.first, grant.last), " · ", stepWords(grant.step)),
-    isOver(at) ? el("p.small", t("consents.allowedon", { day: day(grant.iat) })) : [
+    unsaid ? unproved(ctx, own, name, at) : !open
+      ? el("p.small", t("consents.allowedon", { day: day(grant.iat) })) : [
       el("p.small", t("consents.runsout", { when: away(grant.until, ctx.session.now()),
         day: day(grant.until) })),
       el("div.small", { "aria-live": "polite" }, nextLine(ctx, own))],
-    el("div.row", link(t("consents.seemore"), route, "btn"), !isOver(at)
+    el("div.row", link(t("consents.seemore"), route, "btn"), open && !unsaid
       && button(t("consents.stop"), () => stopFlow(ctx, own, name), "danger")));
 }
 
@@ -105,18 +117,20 @@ el("p.small", t(`consents.on.${asked.state}`, { day: day(asked.request.iat) })))
 function nextLine(ctx, own) {
   const line = el("span.mute", t("loading"));
   return ctx.live(() => {
-    coming(ctx, own).then((all) => nextWords(ctx, own, all), sentence)
+    Promise.all([coming(ctx, own), turnSayer(ctx, own.grant, standing(ctx, own))])
+      .then(([all, say]) => nextWords(ctx, own, all, say), sentence)
       .then((text) => line.replaceChildren(text));
     return line;
   });
 }
 
-/** @param {Ctx} ctx @param {OwnGrant} own @param {Coming[]} all */
-function nextWords(ctx, own, all) {
+/** @param {Ctx} ctx @param {OwnGrant} own @param {Coming[]} all
+ * @param {(one: Coming) => string} say */
+function nextWords(ctx, own, all, say) {
   const next = nextOf(all);
   if (!next) return t("consents.nonext");
   const paused = standing(ctx, own) === "paused", empty = ["taken", "none"].includes(next.turn);
   return t(empty ? "consents.empty" : "consents.next", {
     what: begin(whatWords(next.window, own.grant.categories)),
-    turn: paused ? t("consents.turn.paused") : turnWords(next, ctx.session.ahead) });
+    turn: paused ? t("consents.turn.paused") : say(next) });
 }

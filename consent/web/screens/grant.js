@@ -4,9 +4,11 @@ import { announce, badge, banner, busy, button, card, dialog, el, empty, facts, 
 import { exportRecord, historyOf } from "../dpv.js";
 import { textHash } from "../encoding.js";
 import { fetchListed } from "../lists.js";
+import { compareRelease, readTokens, unchecked } from "../reading.js";
 import { begin, coming, isOver, scopeWords, standingOf, stepWords, turnWords, whatWords }
   from "../sharing.js";
-import { fetchTemplates, templateOf } from "../templates.js";
+import { mintedFor } from "../state.js";
+import { fetchTemplates } from "../templates.js";
 import { addWords, away, day, listed, locale, mass, span, t, time } from "../words.js";
 import words from "../words/consents.js";
 import { noticeParts, receiptButton, unsure } from "./request.js";
@@ -17,34 +19,52 @@ addWords(words);
 /** @typedef {import("../directory.js").Directory} Directory */
 /** @typedef {import("../side.js").Grant} Grant */
 /** @typedef {import("../side.js").OwnGrant} OwnGrant */
+/** @typedef {import("../reading.js").Compared} Compared */
 /** @typedef {import("../sharing.js").Coming} Coming */
+/** @typedef {import("../sharing.js").Standing} Standing */
+/** @typedef {import("../sharing.js").Use} Use */
 /** @typedef {import("../templates.js").Templates} Templates */
-/** @typedef {{own: OwnGrant, directory: Directory, templates: Templates, name: string,
- *   standing: import("../sharing.js").Standing}} One */
+/** @typedef {{own: OwnGrant, owns: OwnGrant[], directory: Directory, templates: Templates | null,
+ *   name: string, standing: Standing}} One templates: null where they could not be read */
 
 /** The consent that the address names. @param {Ctx} ctx @returns {Promise<Node>} */
 export async function show(ctx) {
   const { session, holder, params } = ctx, id = params.get("id");
-  const [owns, directory, templates] = await Promise.all([session.grants(), session.directory(),
-    fetchTemplates(holder.wire)]);
+  const [owns, directory, templates] = await Promise.all([session.grants(), holder.held(),
+    readTemplates(holder)]);
   const own = owns.find(({ grant }) => grant.grant === id);
   if (!own) return empty(t("consents.unknown"), "", link(t("title.consents"), "consents", "btn"));
   const name = directory.find(own.grant.platform)?.name ?? own.grant.platform;
   const standing = standingOf(own, holder.device.state, session.now());
-  const one = { own, directory, templates, name, standing };
+  const one = { own, owns, directory, templates, name, standing };
   ctx.title(name);
   return el("div.stack", top(ctx, one), unsure(ctx), moving(ctx, one), deletion(ctx, one),
     terms(ctx, one), papers(ctx, one));
 }
+
+// What ends a consent stands on nothing that a vault or a platform may leave out: names and words
+// that cannot be had cost themselves only.
+
+/** The templates, null where they cannot be read. @param {Ctx["holder"]} holder */
+export const readTemplates = (holder) => fetchTemplates(holder.wire).catch(() => null);
+
+/** What a template says of itself; its id where its words cannot be had.
+ * @param {Templates | null} templates @param {string} name
+ * @returns {{purpose: string, benefit: string}} */
+export const aimOf = (templates, name) => templates && Object.hasOwn(templates, name)
+  ? templates[name].text[locale()] : { purpose: name, benefit: "" };
+
+/** Whether a stop or a pause of this device is one that the vault has not proved.
+ * @param {Standing} at */
+export const isUnproved = (at) => ["unconfirmed", "pausing"].includes(at);
 
 /** The figures; what stands there stays until newer ones are read.
  * @param {Ctx} ctx @param {One} one */
 function moving(ctx, one) {
   const place = el("div.stack", skeleton());
   const draw = () => {
-    coming(ctx, one.own).then((all) => place.replaceChildren(
-      ...el("div", figures(one, all, ctx.session.ahead)).childNodes),
-    (error) => place.replaceChildren(trouble(error, draw)));
+    figures(ctx, one).then((cards) => place.replaceChildren(...el("div", cards).childNodes),
+      (error) => place.replaceChildren(trouble(error, draw)));
     return place;
   };
   return ctx.live(draw);
@@ -52,18 +72,18 @@ function moving(ctx, one) {
 
 // Where it stands, and how to end it
 
-/** @type {Record<import("../sharing.js").Standing | "declined" | "unanswered", string>} */
-const KINDS = { live: "good", paused: "warn", revoked: "", replaced: "", expired: "", declined: "",
-  unanswered: "" };
+/** @type {Record<string, "good" | "warn">} */
+const KINDS = { live: "good", paused: "warn", pausing: "warn", unconfirmed: "warn" };
 
-/** Where a consent stands, as a mark. @param {keyof typeof KINDS} at
+/** Where a consent stands, as a mark. @param {Standing | "declined" | "unanswered"} at
  * @returns {HTMLElement} */
-export const standingBadge = (at) => badge(KINDS[at], t(`consents.state.${at}`));
+export const standingBadge = (at) => badge(KINDS[at] ?? "", t(`consents.state.${at}`));
 
 /** @param {Ctx} ctx @param {One} one */
 function top(ctx, { own, standing, name, templates }) {
-  const { grant } = own, { session } = ctx;
-  const { purpose } = templateOf(templates, grant.template).text[locale()];
+  const { grant } = own, { session } = ctx, { purpose } = aimOf(templates, grant.template);
+  if (isUnproved(standing)) return card("", el("p.row.between", el("strong", begin(purpose)),
+    standingBadge(standing)), unproved(ctx, own, name, standing));
   return card("", el("p.row.between", el("strong", begin(purpose)), standingBadge(standing)),
     el("p", begin(scopeWords(grant.categories)), " · ", span(grant.first, grant.last), " · ",
       stepWords(grant.step)),
@@ -71,9 +91,38 @@ function top(ctx, { own, standing, name, templates }) {
       el("p.mute", t("consents.runsout", { when: away(grant.until, session.now()),
         day: day(grant.until) })),
       standing === "paused" && banner("warn", t("consents.pausedwhy")),
-      el("div.row", button(t("consents.stop"), () => stopFlow(ctx, own, name), "danger"),
-        standing === "paused" ? button(t("consents.resume"), () => resume(ctx, own))
-          : button(t("consents.pause"), () => pause(ctx, own, name)))]);
+      el("div.row", stopButton(ctx, own, name), standing === "paused" ? button(t("consents.resume"), () => resume(ctx, own))
+        : button(t("consents.pause"), () => pause(ctx, own, name)))]);
+}
+
+/** @param {Ctx} ctx @param {OwnGrant} own @param {string} name */
+const stopButton = (ctx, own, name) =>
+  button(t("consents.stop"), () => stopFlow(ctx, own, name), "danger");
+
+/** A stop or a pause that the vault has not proved: what it means, and once more.
+ * @param {Ctx} ctx @param {OwnGrant} own @param {string} name of the platform
+ * @param {Standing} at @returns {HTMLElement} */
+export function unproved(ctx, own, name, at) {
+  const { holder } = ctx, { grant } = own, paused = at === "pausing";
+  const again = async () => {
+    await tried(ctx, () => paused ? holder.pause(grant) : holder.stop(grant));
+    done(ctx, t(paused ? "consents.nowpaused" : "consents.stopped"));
+  };
+  return el("div.stack", banner("warn",
+    t(paused ? "consents.unpaused" : "consents.unconfirmed", { name })), el("div.row",
+    button(t("again"), again, "primary"), paused && stopButton(ctx, own, name)));
+}
+
+/** An act that fails may be recorded here all the same: what stands now is shown.
+ * @param {Ctx} ctx @param {() => Promise<unknown>} act */
+async function tried({ session, redraw }, act) {
+  try {
+    await act();
+  } catch (error) {
+    session.forget();
+    redraw();
+    throw error;
+  }
 }
 
 /** @param {Ctx} ctx @param {string} said */
@@ -85,7 +134,7 @@ function done({ session, redraw }, said) {
 
 /** @param {Ctx} ctx @param {OwnGrant} own */
 async function resume(ctx, { grant }) {
-  await ctx.holder.resume(grant);
+  await tried(ctx, () => ctx.holder.resume(grant));
   done(ctx, t("consents.resumed"));
 }
 
@@ -98,7 +147,7 @@ async function pause(ctx, own, name) {
     button(t("consents.pause"), () => close("pause"), "primary")]);
   if (answer === "stop") return stopFlow(ctx, own, name);
   if (answer !== "pause") return;
-  await ctx.holder.pause(own.grant);
+  await tried(ctx, () => ctx.holder.pause(own.grant));
   done(ctx, t("consents.nowpaused"));
 }
 
@@ -106,19 +155,20 @@ async function pause(ctx, own, name) {
  * @param {Ctx} ctx @param {OwnGrant} own @param {string} name of the platform */
 export async function stopFlow(ctx, own, name) {
   const { grant } = own, { session, holder } = ctx;
-  const { benefit } = templateOf(await fetchTemplates(holder.wire), grant.template).text[locale()];
-  const uses = await holder.uses().catch(() => session.uses()).catch(() => []);
-  const left = uses.filter(({ release }) => release.grant === grant.grant).length;
+  const { benefit } = aimOf(await readTemplates(holder), grant.template);
+  const uses = await holder.uses().catch(() => session.uses()).catch(() => null);
+  const left = uses?.filter(({ release }) => release.grant === grant.grant).length;
   const follows = [t("consents.stopwhat", { name, scope: scopeWords(grant.categories) }),
-    t("consents.stopcheck", { name, benefit }),
-    left ? t("consents.stopleft", { n: left, name }) : t("consents.stopnone"),
+    benefit ? t("consents.stopcheck", { name, benefit }) : t("consents.stopcheckall", { name }),
+    left ? t("consents.stopleft", { n: left, name })
+      : t(uses ? "consents.stopnone" : "consents.stopunread", { name }),
     t("consents.stopanew", { name })];
   const answer = await dialog(t("consents.stopask", { name }), el("ul.list", follows.map((one) =>
     el("li.item", one))), (close) => [button(t("consents.keep"), () => close(null)),
     button(t("consents.stopdelete"), () => close("delete"), "danger"),
     button(t("consents.stop"), () => close("stop"), "danger")]);
   if (!answer) return;
-  await holder.stop(grant);
+  await tried(ctx, () => holder.stop(grant));
   const asked = answer !== "delete" ? "" : await holder.askDeletion(grant).then(
     () => t("consents.delete.asked", { name }), () => t("consents.delete.notasked", { name }));
   session.forget();
@@ -133,34 +183,71 @@ export async function stopFlow(ctx, own, name) {
 
 // Figures: left, and to come
 
-/** @param {One} one @param {Coming[]} all @param {number} ahead */
-function figures({ own, name, standing }, all, ahead) {
-  const left = all.filter(({ turn }) => turn === "left");
-  const rest = all.filter(({ turn }) => turn !== "left");
-  const scope = own.grant.categories;
-  return [card(t("consents.left"), left.length
-    ? shortList(left.map((one) => leftRow(one, scope)))
-    : el("p.mute", t("consents.noneleft", { name }))),
+/** @param {Ctx} ctx @param {One} one */
+async function figures(ctx, one) {
+  const { session } = ctx, { own: { grant }, name, standing } = one;
+  const [all, uses, say] = await Promise.all([coming(ctx, one.own), session.uses(),
+    turnSayer(ctx, grant, standing)]);
+  const left = await compareAll(ctx, one, uses.filter(({ release }) =>
+    release.grant === grant.grant));
+  const rest = all.filter(({ turn }) => turn !== "left"), scope = grant.categories;
+  const rows = left.map(([use, found]) => leftRow(use, found, scope));
+  return [card(t("consents.left"), left.some(([, { found }]) => found === "other")
+    && banner("bad", t("consents.leftwrong"), " ", link(t("title.activity"), "activity")),
+  left.length ? shortList(rows) : el("p.mute", t("consents.noneleft", { name }))),
   rest.length > 0 && card(t(isOver(standing) ? "consents.nevergo" : "consents.willleave"),
     standing === "paused" && el("p", t("consents.turn.paused")),
-    shortList(rest.map((one) => comingRow(one, scope, ahead))))];
+    shortList(rest.map((one) => comingRow(one, scope, say))))];
 }
 
-/** @param {Coming} one @param {number[]} scope */
-function leftRow({ window, grams, use }, scope) {
-  const { at, index, cosigned } = /** @type {NonNullable<Coming["use"]>} */ (use).place;
-  return el("li.item", el("span", begin(whatWords(window, scope)), el("br"),
+/** Everything that left, beside this person's own closes; tokens are read after the releases.
+ * @param {Ctx} ctx @param {One} one @param {Use[]} uses @returns {Promise<[Use, Compared][]>} */
+async function compareAll({ session, holder }, { own: { grant }, owns }, uses) {
+  const tokens = uses.length ? await readTokens(holder, owns).catch(() => null) : null;
+  const links = await session.links();
+  const own = { grant, tokens, links }, name = ({ release }) => release.window[0];
+  return Promise.all([...uses].sort((a, b) => name(a) < name(b) ? -1 : 1).map(async (use) =>
+    /** @type {[Use, Compared]} */ ([use, await compareRelease(holder, own, use.release)])));
+}
+
+/** @type {Record<Compared["found"], "good" | "bad" | "">} */
+const MARKS = { equal: "good", unknown: "", other: "bad" };
+
+/** Whether a figure that left is the person's own sum, as a mark. @param {Compared} compared
+ * @returns {HTMLElement} */
+export const leftBadge = ({ found }) => badge(MARKS[found], t(found === "equal" ? "consents.proved"
+  : found === "unknown" ? "consents.uncompared" : "consents.notyours"));
+
+/** @param {Use} use @param {Compared} compared @param {number[]} scope */
+function leftRow({ release, place: { at, index, cosigned } }, compared, scope) {
+  return el("li.item", el("span", begin(whatWords(release.window, scope)), el("br"),
     el("span.mute.small", t("consents.leftat", { time: time(at) })), el("br"),
-    badge("good", t("consents.proved")), " ",
+    leftBadge(compared), " ",
     el("span.mute.small", t("consents.entry", { index, n: cosigned.length }))),
-  el("strong.num", grams === null ? t("consents.unknownmass") : mass(grams)));
+  el("strong.num", compared.grams === null ? t("consents.unknownmass")
+    : mass(compared.grams, 3)));
 }
 
-/** @param {Coming} one @param {number[]} scope @param {number} ahead */
-const comingRow = (one, scope, ahead) => el("li.item",
-  el("span", begin(whatWords(one.window, scope)), el("br"),
-    el("span.mute.small", turnWords(one, ahead))),
-one.turn === "ready" && one.grams !== null && el("strong.num", mass(one.grams)));
+/** What says of a window of a consent what becomes of it. @param {Ctx} ctx
+ * @param {import("../side.js").Grant} grant @param {Standing} standing
+ * @returns {Promise<(one: Coming) => string>} */
+export async function turnSayer({ session, holder }, grant, standing) {
+  const links = await session.links(), now = session.now(), { ahead, zone } = session;
+  return (one) => {
+    const { turn, grams, window } = one;
+    if (isUnproved(standing) && ["open", "ready"].includes(turn))
+      return t("consents.turn.unconfirmed");
+    const entry = turn === "open" && mintedFor(holder.device.state, grant.grant, window);
+    if (entry && unchecked(links, entry.cells, now, zone)) return t("consents.turn.unchecked");
+    return turn === "ready" && grams !== null
+      ? t("consents.turn.ready", { mass: mass(grams, 3) }) : turnWords(one, ahead);
+  };
+}
+
+/** @param {Coming} one @param {number[]} scope @param {(one: Coming) => string} say */
+const comingRow = (one, scope, say) => el("li.item",
+  el("span", begin(whatWords(one.window, scope)), el("br"), el("span.mute.small", say(one))),
+one.turn === "ready" && one.grams !== null && el("strong.num", mass(one.grams, 3)));
 
 const SHOWN = 6;
 
@@ -185,14 +272,14 @@ function deletion(ctx, { own: { grant, deletion: told }, name }) {
 
 /** @param {Ctx} ctx @param {One} one */
 function terms({ session }, { own: { grant }, directory, templates, name }) {
-  const { purpose, benefit } = templateOf(templates, grant.template).text[locale()];
+  const { purpose, benefit } = aimOf(templates, grant.template);
   const { contact } = directory.find(grant.platform) ?? {};
   return card(t("consents.agreed"), facts([
     [t("consents.who"), [name, " · ", el("span.mono.small", grant.platform), " · ",
       link(t("consents.register"), `register?id=${grant.platform}`)]],
     [t("consents.whatfor"), [begin(purpose), " · ", listed(grant.purposes.map((one) =>
       t(`consents.dpv.${one}`)))]],
-    [t("consents.youget"), begin(benefit)],
+    ...(benefit ? [/** @type {[string, string]} */ ([t("consents.youget"), begin(benefit)])] : []),
     [t("category"), begin(scopeWords(grant.categories))],
     [t("consents.period"), `${span(grant.first, grant.last)} · ${stepWords(grant.step)}`],
     [t("consents.until"), `${day(grant.until)} · ${away(grant.until, session.now())}`],

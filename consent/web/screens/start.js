@@ -1,8 +1,8 @@
 // The way in: make a vault, or open one (docs/protocol.md section 4).
 
 import { announce, banner, busy, button, card, check, confirm, el, field, icon, link,
-  more } from "../dom.js";
-import { VaultError } from "../errors.js";
+  more, trouble } from "../dom.js";
+import { VaultError, isError } from "../errors.js";
 import { random, readCode, wrapId, writeCode } from "../keys.js";
 import { askPasskey, makePasskey, openBy, openByCode, passkeysOffered } from "../lock.js";
 import { sentence, t } from "../words.js";
@@ -122,8 +122,13 @@ export async function addPasskey(session) {
 
 /** @param {Ctx} ctx @param {Turn} turn */
 function opening(ctx, turn) {
-  const { session } = ctx;
-  return el("div.stack", session.handed && banner("info", t("start.scanned")),
+  const { session } = ctx, warned = el("div", { hidden: true });
+  // Before a code is typed; without a network what this device keeps is opened all the same.
+  session.directory().catch((error) => {
+    if (warned.hidden = !isError(error, "bad-directory", "bad-proof")) return;
+    warned.replaceChildren(trouble(error));
+  });
+  return el("div.stack", warned, session.handed && banner("info", t("start.scanned")),
     busy(() => passkeysOffered(session.config), (offered) => offered && card("",
       passkeyButton(ctx, (root) => opened(ctx, turn, root)))),
     codeForm(ctx, (root) => opened(ctx, turn, root)),

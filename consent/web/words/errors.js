@@ -72,14 +72,26 @@ export default /** @type {import("../words.js").Words} */ ({
     "它打不开任何保管库。另一台设备的代码十分钟后失效；更换过的旧恢复码不再有效。",
   ],
   "e.old-directory": [
-    "The vault's list of parties is out of date. You can still pause, stop and delete, but allow " +
-    "nothing new until it is renewed.",
-    "保管库的参与方名录已过期。您仍可暂停、停止共享和删除，但在更新之前请不要同意新的请求。",
+    "The vault's list of parties is out of date. On a device that has opened this vault before you " +
+    "can still pause, stop and delete, but allow nothing new until it is renewed. A new device " +
+    "opens no vault until then.",
+    "保管库的参与方名录已过期。在曾打开过此保管库的设备上，您仍可暂停、停止共享和删除，但在更新之前请不要同意新的请求；" +
+    "新设备在此之前无法打开保管库。",
   ],
   "e.other-vault": [
-    "The vault does not show the list of parties that this app was published for. Do not type " +
-    "your code here, and tell the vault's auditor.",
-    "保管库出示的参与方名录与此应用公布时不符。请不要在此输入恢复码，并告知保管库的审计方。",
+    "The vault does not show the list of parties that this app was published for. Nothing that " +
+    "opens your vault was sent. Do not type your code here, and tell the vault's auditor.",
+    "保管库出示的参与方名录与此应用公布时不符。能打开您保管库的内容没有发出。请不要在此输入恢复码，并告知保管库的审计方。",
+  ],
+  "e.other-texts": [
+    "The vault shows other words for what you would allow than this app was published with. Allow " +
+    "nothing here now; if it stays so, tell the vault's auditor.",
+    "保管库出示的说明文字与此应用公布时的不同。现在请不要同意任何请求；如果仍然如此，请告知保管库的审计方。",
+  ],
+  "e.sent": [
+    "It was sent, and the vault took it, but could not prove that it stands in the public record. " +
+    "It may count: look under Sharing. If it stays so, tell the vault's auditor.",
+    "操作已发出，保管库也已收到，但未能证明它已载入公开记录。操作可能已生效，请在“共享”中查看。如果仍然如此，请告知保管库的审计方。",
   ],
   "e.NotAllowedError": [
     "The passkey was not used: cancelled, or there is none for this vault on this device.",

@@ -9,7 +9,7 @@ export default /** @type {import("../words.js").Words} */ ({
   locked: ["Locked.", "已锁定。"],
   offline: ["No connection to the vault. What you see is from {time}.",
     "目前连接不到保管库。您看到的是 {time} 的内容。"],
-  alarm: ["The public record holds something about you that does not fit.", "公开记录中有与您的操作不符的内容。"],
+  alarm: ["The public record does not fit what you did.", "公开记录中有与您的操作不符的内容。"],
   alarmsee: ["See what it is", "查看详情"],
   warnings: ["warnings", "警告"],
   version: ["Published version", "已公布的版本"],
