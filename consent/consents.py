@@ -200,9 +200,12 @@ class Consents(Side):
     def _check_live(self, grant: Grant) -> None:
         status = self._device.state.statuses.get(grant.grant.hex())
         told = next((own.state for own in self.grants() if own.grant.grant == grant.grant), status)
-        if {status, told} & ENDED:
+        self._check_goes_on(grant, {status, told})
+
+    def _check_goes_on(self, grant: Grant, said: set[str | None]) -> None:
+        if said & ENDED:
             raise Revoked("this grant was stopped")
-        if "paused" in (status, told):
+        if "paused" in said:
             raise Paused("this grant is paused")
         if self._now() >= grant.until:
             raise Expired("the grant's until has passed")
@@ -252,6 +255,7 @@ class Consents(Side):
     def _mint(self, grant: Grant, window: Window, facts: Facts, released: Released) -> None:
         def change(state: HolderState) -> HolderState:
             # Once more over what another device may have stored: its cells are the window's.
+            self._check_goes_on(grant, {state.statuses.get(grant.grant.hex())})
             entry = self._due(state, grant, window, facts, released)
             named = state.with_made(self._now(), _mark_token(entry))
             return named.with_minted(entry, partial(_absent, facts))
@@ -269,6 +273,8 @@ class Consents(Side):
         sealed = seal_token(masks, platform, granted)
         key = keys.consent_key(self._root, grant.org)
         post = sign_token(key, self._now(), granted, entry.cells, sealed)
+        # Right before the sending: it may have been stopped while others were made.
+        self._check_goes_on(grant, {self._device.state.statuses.get(grant.grant.hex())})
         answer = self._wire.post("/v1/holder/tokens", compact_json(post.plain())).body
         place = self._place_of(post.token, text_of(answer, "proof"))
         self._prove(post.token, place.index)

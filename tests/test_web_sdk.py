@@ -470,6 +470,57 @@ def test_a_lost_answer_is_asked_for_again(play: Play) -> None:
 
 
 @needs_node
+def test_a_stop_that_never_arrived_is_sent_again_and_a_release_before_is_an_alarm(
+    play: Play,
+) -> None:
+    ask = play.browser.ask
+    grant = ask("allow", "dan", terms=CITY_TERMS, locale="en")
+    assert ask("mint", "dan", grant=grant)[0] == [JAN]
+    ask("become", "dan", drop="/status")
+    with refused("unreachable"):
+        ask("stop", "dan", grant=grant, now=play.stage.now() - 700)
+    ask("become", "dan")
+    assert ask("standing", "dan", grant=grant) == "unconfirmed"
+    assert play.total(CITY, grant, JAN) > 0  # so it was none
+    alarms = ask("watch", "dan")["alarms"]
+    [alarm] = [one for one in alarms if "had stopped" in one["detail"]]
+    assert alarm["kind"] == "strange"
+    with play.browser.hostile("dan", "revived-grants"):
+        ask("confirm", "dan")
+        assert ask("standing", "dan", grant=grant) == "revoked"  # the log holds it
+    assert ask("standing", "dan", grant=grant) == "revoked"
+    with pytest.raises(Revoked):
+        play.total(CITY, grant, FEB)
+
+
+@needs_node
+@pytest.mark.parametrize("who_stops", ["this device", "another device"])
+def test_no_token_is_made_after_a_stop_that_comes_meanwhile(play: Play, who_stops: str) -> None:
+    root = play.roots["gil"]
+    name = play.browser.ask("allow", "gil", terms={**CITY_TERMS, "categories": [1]}, locale="en")
+    holder, posts = play.python("gil"), 0
+    grant = next(own.grant for own in holder.grants() if own.grant.grant.hex() == name)
+    post = holder._wire.post
+
+    def slow(path: str, body: str) -> Any:
+        nonlocal posts
+        answer = post(path, body)
+        if path == "/v1/holder/tokens":
+            posts += 1
+            (holder if who_stops == "this device" else other).stop(grant)
+        return answer
+
+    other = play.stage.holder(root)
+    other.load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(holder._wire, "post", slow)
+        with pytest.raises(Revoked):
+            holder.mint(grant)
+    assert posts == 1
+    assert len([one for one in holder._tokens() if one.grant.hex() == name]) == 1
+
+
+@needs_node
 @pytest.mark.parametrize(
     ("attack", "do", "slug"),
     [

@@ -17,6 +17,9 @@ export const NOT_COMPARED = "not compared";
 /** @type {Compared} */
 export const NOBODY_ASKED = { lists: new Map(), auditor: NOT_COMPARED, why: "" };
 
+/** The page names a place for the list that no auditor signed. @type {Compared} */
+export const NOT_THEIRS = { ...NOBODY_ASKED, why: "the page's list is not the auditor's contact" };
+
 /**
  * The auditor's id, and the https URL that the directory lists as its contact.
  * @param {Directory} directory @returns {[string, string | null]}

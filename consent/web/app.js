@@ -1,6 +1,6 @@
 // The frame around every screen: routes, bars, notes, language, look; the last module to run.
 
-import { announce, banner, button, closeDialogs, el, go, icon, link, skeleton, trouble }
+import { announce, banner, button, closeDialogs, confirm, el, go, icon, link, skeleton, trouble }
   from "./dom.js";
 import { openHere } from "./lock.js";
 import { SCREENS, TABS } from "./screens/registry.js";
@@ -193,6 +193,14 @@ async function probe() {
   }
 }
 
+/** A vault that does not open, also one that is gone, can be given up here. */
+const leaving = () => el("div.row", button(t("start.leave"), async () => {
+  const sure = { title: t("start.leave"), text: t("start.leavewhy"), yes: t("start.leave") };
+  if (!await confirm({ ...sure, danger: true })) return;
+  await session.leave();
+  await show();
+}, "quiet"));
+
 async function begin() {
   taken();
   await Promise.all([session.start(), probe()]);
@@ -202,7 +210,7 @@ async function begin() {
     if (root) await session.unlock(root);
   } catch (error) {
     heading.textContent = t("app");
-    return main.replaceChildren(heading, trouble(error, begin));
+    return main.replaceChildren(heading, trouble(error, begin), ...session.own ? [leaving()] : []);
   }
   await show();
 }

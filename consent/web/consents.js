@@ -71,7 +71,7 @@ export class Consents extends Side {
 
   /** @param {string} name of a grant @returns {Promise<OwnGrant>} */
   async _own(name) {
-    const found = (await this.grants()).find(({ grant }) => grant.grant === name);
+    const found = (await this.grants(this.live)).find(({ grant }) => grant.grant === name);
     return found ?? fail("not-found", "no such grant of yours");
   }
 
@@ -107,7 +107,7 @@ export class Consents extends Side {
   async confirm() {
     /** @type {unknown[]} */
     const failed = [];
-    for (const { grant, state, proved } of await this.grants()) {
+    for (const { grant, state, proved } of await this.grants(this.live)) {
       const mine = this.device.state.statuses[grant.grant];
       if (proved || state === mine || ENDED.has(state)) continue;
       const act = mine === "revoked" ? this.stop(grant) : mine === "paused" && this.pause(grant);
@@ -133,7 +133,7 @@ export class Consents extends Side {
    * @param {Grant} grant @param {number} [ahead]
    */
   async mintFree(grant, ahead = 3) {
-    const latest = await this._latest(ahead), grants = await this.grants();
+    const latest = await this._latest(ahead), grants = await this.grants(this.live);
     const over = this._over(grant, grants);
     if (over) throw over;
     const found = nothing();
@@ -143,7 +143,7 @@ export class Consents extends Side {
 
   /** Make what is due of all live grants; one that fails keeps no other. @param {number} [ahead] */
   async mintAll(ahead = 3) {
-    const latest = await this._latest(ahead), grants = await this.grants(), failed = [];
+    const latest = await this._latest(ahead), grants = await this.grants(this.live), failed = [];
     const live = grants.filter(({ grant }) => !this._over(grant, grants));
     const scene = live.length ? await this._scene(grants) : NO_SCENE, made = [], taken = [];
     for (const { grant } of live) {
@@ -173,7 +173,8 @@ export class Consents extends Side {
 
   /**
    * Why no tokens are made for a grant, if so.
-   * @param {Grant} grant @param {OwnGrant[]} [grants] as the vault shows them @param {State} [state]
+   * @param {Grant} grant @param {OwnGrant[]} [grants] as the vault shows them
+   * @param {State} [state]
    */
   _over({ grant, until }, grants = [], state = this.device.state) {
     const told = grants.find((own) => own.grant.grant === grant)?.state;
@@ -188,7 +189,7 @@ export class Consents extends Side {
 
   /** What the vault has, checked; tokens it lists count as made. @param {OwnGrant[]} grants */
   async _scene(grants) {
-    const listed = await this._listed("tokens", (item) => this._token(item, grants));
+    const listed = await this._listed("tokens", (item) => this._token(item, grants), this.live);
     this.device.recall(listed);
     const held = new Map(listed.map((one) => [nameOf(one.grant, one.window), json(one.cells)]));
     return { held, ...await this._facts(grants) };
@@ -196,8 +197,9 @@ export class Consents extends Side {
 
   /** @param {OwnGrant[]} grants @returns {Promise<Facts>} */
   async _facts(grants) {
-    const facts = new Map((await this.links()).map((fact) => [fact.link, fact]));
-    const released = (await this.uses()).flatMap(({ release: { grant: name, window } }) => grants
+    const facts = new Map((await this.links(this.live)).map((fact) => [fact.link, fact]));
+    const uses = await this.uses(this.live);
+    const released = uses.flatMap(({ release: { grant: name, window } }) => grants
       .flatMap(({ grant }) => grant.grant === name ? windowName({ ...grant, window }) : []));
     return { facts, released: new Set(released) };
   }
@@ -263,15 +265,16 @@ export class Consents extends Side {
     this._place(name, (await this._placeOf(text, textOf(body, "proof"))).index);
   }
 
-  /** Every release of this person's grants, its place in the log proved. */
-  uses() {
+  /** Every release of this person's grants, its place in the log proved.
+   * @param {import("./wire.js").Wire} [wire] */
+  uses(wire) {
     return this._listed("releases", async (item) => {
       const text = textOf(item, "release");
       const place = await this._placeOf(text, textOf(item, "proof"));
       const envelope = readEnvelope(text, "cv1-release");
       await verify(envelope, (await this.directory()).vaultKeyEver(envelope.kid));
       return { release: open(envelope, "cv1-release"), place };
-    });
+    }, wire);
   }
 
   /**

@@ -86,7 +86,7 @@ export class Decisions extends Consents {
    */
   async figures(terms, links) {
     const org = (await this.directory()).orgOf(terms.platform), { categories } = terms;
-    const found = await this._facts(await this.grants());
+    const found = await this._facts(await this.grants(this.live));
     return windowsOfGrant(terms).map((window) => {
       try {
         const cells = this._wouldGive({ grant: NO_GRANT, org, categories }, window, found);

@@ -1,5 +1,5 @@
 // The SDK of a holder: open a vault, link sources, allow totals, stop (docs/protocol.md section 5).
-import { NOBODY_ASKED, askAuditor, auditorsContact, watch } from "./activity.js";
+import { NOBODY_ASKED, NOT_THEIRS, askAuditor, auditorsContact, watch } from "./activity.js";
 import { Decisions } from "./decisions.js";
 import { checkLink } from "./directory.js";
 import {
@@ -96,7 +96,7 @@ export class Holder extends Decisions {
     await this._record([name], (state) => withLink(state, link, { source, from }));
     if (await unless(this._act("/v1/holder/links", "cv1-attach", body), "different-bytes")) return;
     // Attached by a call whose answer was lost?
-    const { body: own } = await this.wire.get("/v1/holder/links");
+    const { body: own } = await this.live.get("/v1/holder/links");
     if (!objectsOf(own, "links").some((item) => textOf(item, "link") === link))
       fail("different-bytes", "this link is attached to another vault account");
   }
@@ -108,7 +108,7 @@ export class Holder extends Decisions {
     const done = this._act(`/v1/holder/links/${link}/unlink`, "cv1-unlink", body);
     if (await unless(done, "unlinked")) return;
     // It has ended already: that is what was asked for, once it is proved.
-    if (!(await this._endings(link, this.knownLinks[link]?.source ?? "")).ends)
+    if (!(await this._endings(link, this.knownLinks[link]?.source ?? "", this.live)).ends)
       fail("bad-proof", "the vault says that the link has ended, and shows nothing that ended it");
   }
 
@@ -137,7 +137,8 @@ export class Holder extends Decisions {
 
   /**
    * All that the log holds of this person, checked, and what is wrong with it.
-   * @param {string | null} [url] where the auditor shows lists; null: its contact in the directory
+   * @param {string | null} [url] where a page says that the auditor shows lists: only its contact
+   *   in the directory is asked, which the auditor signed
    */
   async watch(url = null) {
     await this.refresh();
@@ -152,10 +153,10 @@ export class Holder extends Decisions {
   /** @param {string | null} url */
   async _askAuditor(url) {
     const directory = await this.directory(), [auditor, contact] = auditorsContact(directory);
-    const place = url || contact;
-    if (!place) return NOBODY_ASKED;
+    if (url && url !== contact) return NOT_THEIRS;
+    if (!contact) return NOBODY_ASKED;
     const keys = await Promise.all(this.device.state.orgs.map((org) => this.consentKey(org)));
-    return askAuditor(auditor, (key) => new Wire(place, key), [this.key, ...keys], directory);
+    return askAuditor(auditor, (key) => new Wire(contact, key), [this.key, ...keys], directory);
   }
 
   async _ownNow() {

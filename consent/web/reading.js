@@ -58,7 +58,7 @@ export async function readLinks(session, holder) {
  * @param {OwnGrant[]} grants @returns {Promise<Map<string, Minted>>} */
 export async function readTokens(holder, grants) {
   return new Map(await holder._listed("tokens", async (item) => /** @type {[string, Minted]} */ (
-    [await textHash(textOf(item, "token")), await holder._token(item, grants)])));
+    [await textHash(textOf(item, "token")), await holder._token(item, grants)]), holder.live));
 }
 
 const MOST = 2n ** 52n;

@@ -13,7 +13,7 @@ import { Wire, read } from "./wire.js";
 import { setZone } from "./words.js";
 
 /** @typedef {{vault: string, auditor: string, log: string, demo: boolean, lists: string|null,
- *   passkeys: boolean, version: string, templates: string}} Config */
+ *   passkeys: boolean, keeps: boolean, version: string, templates: string}} Config */
 /** What this device knows without being opened. @typedef {{account: string,
  *   way: "device" | "passkey" | "code", code: string,
  *   passkeys: {id: string, wrap: string, blob: Uint8Array, at: number}[]}} Own */
@@ -28,11 +28,12 @@ const PERIOD = 600000, MOST_KEPT = 1 << 20, STATE = "/v1/holder/state";
 /** @type {Background} */
 const NOTHING = { running: false, at: 0, minted: null, watched: null, looked: 0, failed: {} };
 // What is read again to be shown; never entries: an older list looks like withheld ones.
-const SHOWN = /^\/v1\/(holder\/(state|links|grants|requests|releases)|directory|templates|methodology)/;
+const SHOWN = /^\/v1\/(holder\/(?!entries)|directory|templates|methodology)/;
 // What is read again to act by: of these an older one is found out.
 const ACTED = /^\/v1\/(holder\/state|directory|templates|methodology)/;
 // What of it grows old.
-const LIST = /^\/v1\/(?:holder\/)?(state|links|grants|requests|releases|directory)/;
+const LIST = /^\/v1\/(?:holder\/)?(links|grants|requests|releases|state|directory|wraps|tokens)/;
+const ALONE = ["state", "directory", "wraps", "tokens"]; // one answer each, held by no screen
 
 /** The name tells nothing: a path holds the id of a link. @param {string} account
  * @param {string} name */
@@ -53,7 +54,6 @@ export class Session extends EventTarget {
   /** @type {Map<string, number>} lists that were read again here, and from when they are */
   #old = new Map();
   /** @type {{key: CryptoKey, account: string}|null} */ #seal = null;
-  /** @type {Holder|null} the holder, as lists are read to be shown */ #view = null;
   /** @type {Way} */ #acts = { may: ACTED, live: false };
   /** @type {Promise<unknown>} */ #keeping = Promise.resolve();
   #tabs = new BroadcastChannel("carbonvault");
@@ -129,9 +129,10 @@ export class Session extends EventTarget {
     this.#seal = { key: await stateKey(root), account: await thumbprint(key.public) };
     const wireOf = (/** @type {Way} */ way) => new Wire(vault, key,
       { fetch: (input, init) => this.#fetch(way, input, init), templates });
-    const acts = { may: ACTED, live: false }, wire = wireOf(acts);
+    const acts = { may: ACTED, live: false }, live = wireOf(acts);
+    const wire = wireOf({ may: SHOWN, live: false });
     const { policy, now } = this, memory = await this.#recall("memory");
-    const holder = await Holder.open({ root, wire, policy, now, random, memory });
+    const holder = await Holder.open({ root, wire, live, policy, now, random, memory });
     if (fresh) await holder.openAccount();
     await holder.load();
     this.zone = (await holder.held()).listing.zone;
@@ -139,7 +140,6 @@ export class Session extends EventTarget {
     if (this.holder) this.holder.closed = true;
     Object.assign(this, { root, holder });
     this.#acts = acts;
-    this.#view = Object.create(holder, { wire: { value: wireOf({ may: SHOWN, live: false }) } });
     if (this.own?.account !== holder.account) {
       if (this.own) await this.#empty();
       this.own = null;
@@ -150,8 +150,10 @@ export class Session extends EventTarget {
     this.refresh();
   }
 
-  /** Opens by itself on this device from now on, or not. @param {boolean} keep */
-  async keepOpen(keep) {
+  /** Opens by itself on this device from now on, or not; never where a page of somebody else could
+   * come to the same address. @param {boolean} wanted */
+  async keepOpen(wanted) {
+    const keep = wanted && this.config.keeps;
     if (keep && this.root) await keepHere(this.store, this.root);
     else await this.store.put("device", null);
     await this.remember({ way: keep ? "device" : this.own?.passkeys.length ? "passkey" : "code" });
@@ -179,7 +181,7 @@ export class Session extends EventTarget {
 
   #close() {
     if (this.holder) this.holder.closed = true; // what runs in the background makes nothing more
-    this.root = this.holder = this.#view = this.#seal = null;
+    this.root = this.holder = this.#seal = null;
     this.background = NOTHING;
     this.#once.clear();
     this.#old.clear();
@@ -205,14 +207,14 @@ export class Session extends EventTarget {
     return found;
   }
 
-  /** The open vault, as it is shown. @returns {Holder} */
-  get #shown() {
-    return /** @type {Holder} */ (this.#view);
+  /** The open vault. @returns {Holder} */
+  get #open() {
+    return /** @type {Holder} */ (this.holder);
   }
 
   /** Every link, its records opened and its closes recomputed as far as they verify. */
   links() {
-    const holder = this.#shown;
+    const holder = this.#open;
     return this.#kept("links", async () => {
       const directory = await holder.directory();
       return openEach(holder, (id) => fetchRelease(holder.wire, directory, id));
@@ -221,17 +223,17 @@ export class Session extends EventTarget {
 
   /** Every consent. */
   grants() {
-    return this.#kept("grants", () => this.#shown.grants());
+    return this.#kept("grants", () => this.#open.grants());
   }
 
   /** What platforms ask for. */
   requests() {
-    return this.#kept("requests", () => this.#shown.requests());
+    return this.#kept("requests", () => this.#open.requests());
   }
 
   /** Every figure that left. */
   uses() {
-    return this.#kept("releases", () => this.#shown.uses());
+    return this.#kept("releases", () => this.#open.uses());
   }
 
   /** The directory in force, also while locked. */
@@ -334,7 +336,7 @@ export class Session extends EventTarget {
     const date = Date.parse(answer.headers.get("Date") ?? "");
     if (date) this.#skew = Math.floor((Date.now() - date) / 1000);
     // A list that is shown stays old until that very list is asked for again.
-    if (method === "GET" && ["state", "directory"].includes(list)) this.#old.delete(list);
+    if (method === "GET" && ALONE.includes(list)) this.#old.delete(list);
     // What was just stored is what the vault would answer now: an older state is refused.
     if (answer.ok && method === "PUT" && pathname === STATE)
       this.#keepAnswer(name, answer.headers, async () => JSON.stringify({ state: b64u(

@@ -24,8 +24,9 @@ import { fail, objectsOf, textOf, unless } from "./wire.js";
  *   pause that the vault does not show */
 /** @typedef {{directory: string | null, signer: string | null, counter: number,
  *   made: Record<string, number>, stops?: Record<string, number>,
- *   look: import("./monitor.js").Look}} Memory stops: when this device first knew a grant stopped */
-/** @typedef {{root: Uint8Array, wire: Wire, policy: Policy, now: () => number,
+ *   look: import("./monitor.js").Look}} Memory stops: since when grants are known to be stopped */
+/** live: the wire to act by, where `wire` may answer from copies of what it answered before
+ * @typedef {{root: Uint8Array, wire: Wire, live?: Wire, policy: Policy, now: () => number,
  *   random?: (size: number) => Uint8Array, memory?: Memory | null}} Parts */
 
 /** What two runs on one device remember, as one. @param {Memory} mine
@@ -61,27 +62,28 @@ export class Side {
    * @template {typeof Side} T @this {T} @param {Parts} parts @returns {Promise<InstanceType<T>>}
    */
   static async open(parts) {
-    const { directory, signer } = parts.memory ?? NOTHING, { wire, policy, now } = parts;
+    const { directory, signer } = parts.memory ?? NOTHING, { policy, now } = parts;
     const by = signer ? unb64u(signer, 32) : policy.auditor;
     const held = directory ? await readDirectory(directory, by) : null;
     const wall = () => Math.floor(Date.now() / 1000), key = await accountKey(parts.root);
-    const current = await Current.open(wire, policy, now, held, wall);
+    const current = await Current.open(parts.live ?? parts.wire, policy, now, held, wall);
     return /** @type {InstanceType<T>} */ (
       new this(parts, current, key, await thumbprint(key.public)));
   }
 
   /** @param {Parts} p @param {Current} current @param {SigningKey} key @param {string} account */
   constructor(p, current, key, account) {
-    const { root, wire, now, random = draw, memory } = p;
+    const { root, wire, live = wire, now, random = draw, memory } = p;
     const { counter, made, look, stops = {} } = memory ?? NOTHING;
     this.root = root;
     this.wire = wire;
+    this.live = live;
     this.now = now;
     this.random = random;
     this.current = current;
     this.key = key;
     this.account = account;
-    this.device = new Device(root, wire, random, counter);
+    this.device = new Device(root, live, random, counter);
     this.made = made;
     this.look = look;
     this.stops = stops;
@@ -131,15 +133,16 @@ export class Side {
   /**
    * What the vault lists of this person.
    * @template T @param {string} name @param {(item: Members) => Promise<T>} read
+   * @param {Wire} [wire]
    */
-  async _listed(name, read) {
-    const { body } = await this.wire.get(`/v1/holder/${name}`);
+  async _listed(name, read, wire = this.wire) {
+    const { body } = await wire.get(`/v1/holder/${name}`);
     return Promise.all(objectsOf(body, name).map(read));
   }
 
-  /** Every grant of this vault and its state. */
-  grants() {
-    return this._listed("grants", (item) => this._ownGrant(item));
+  /** Every grant of this vault and its state. @param {Wire} [wire] */
+  grants(wire) {
+    return this._listed("grants", (item) => this._ownGrant(item), wire);
   }
 
   /** @param {Members} item @returns {Promise<OwnGrant>} */
@@ -177,21 +180,22 @@ export class Side {
     return consentKey(this.root, org);
   }
 
-  /** Every link, its source's organisation, which months it has. @returns {Promise<LinkFact[]>} */
-  async links() {
+  /** Every link, its source's organisation, which months it has.
+   * @param {Wire} [wire] @returns {Promise<LinkFact[]>} */
+  async links(wire) {
     const facts = Object.entries(this.knownLinks).map(async ([link, { source, from: begins }]) => ({
       link, source, org: (await this.directory()).orgOf(source), begins,
-      ...await this._endings(link, source),
+      ...await this._endings(link, source, wire),
     }));
     // Never attached, or erased: leaving it out of a first token only lowers the total.
     const found = await Promise.all(facts.map((fact) => unless(fact, "not-found")));
     return found.flatMap((fact) => fact ?? []);
   }
 
-  /** What ends a link's months. @param {string} link @param {string} source */
-  _endings(link, source) {
+  /** What ends a link's months. @param {string} link @param {string} source @param {Wire} [wire] */
+  _endings(link, source, wire = this.wire) {
     const whose = { account: this.key.public, link, source, now: this.now() };
-    return fetchEndings(this.wire, (proof) => this._knowing(proof), whose);
+    return fetchEndings(wire, (proof) => this._knowing(proof), whose);
   }
 
   /** @param {string} proof of a log that may be unknown so far */

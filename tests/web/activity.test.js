@@ -179,6 +179,23 @@ test("the auditor's contact counts only when it is an https URL", () => {
   assert.deepEqual(auditorsContact({ listing: { ...listing, entries: [] } }), ["auditor", null]);
 });
 
+test("a release after this person's stop is an alarm, whether the log holds the stop or not",
+  async () => {
+    const entries = entriesOf(HONEST);
+    const bodyOf = ({ text }) =>
+      JSON.parse(Buffer.from(text.split(".")[1], "base64url").toString());
+    const one = entries.find(({ text }) => atob(text.split(".")[0]).includes('cv1-release"'));
+    const { grant } = bodyOf(one), compared = NOBODY_ASKED;
+    const alarms = async (stopped) => {
+      const own = { ...ownOf(HONEST), stops: { [grant]: stopped } };
+      const [found] = await watch(vault(entries), () => own, kid, compared);
+      return found.alarms.filter(({ index, kind }) => index === one.index && kind === "strange");
+    };
+    assert.equal((await alarms(one.at - 601)).length, 1);
+    assert.equal((await alarms(one.at - 599)).length, 0, "clocks differ a little");
+    assert.equal((await alarms(one.at + 5)).length, 0, "it had left before");
+  });
+
 test("nothing is done under a grant that was stopped or replaced", async () => {
   const own = ownOf(HONEST), signers = new Signers(own, kid);
   const all = entriesOf(HONEST);

@@ -8,6 +8,7 @@ import { b64u, hex, text, unb64u, unhex } from "../../consent/web/encoding.js";
 import { VaultError } from "../../consent/web/errors.js";
 import { Holder, recover } from "../../consent/web/holder.js";
 import { accountKey } from "../../consent/web/keys.js";
+import { standingOf } from "../../consent/web/sharing.js";
 import { writeState } from "../../consent/web/state.js";
 import { Wire } from "../../consent/web/wire.js";
 
@@ -155,6 +156,9 @@ const DO = {
   stop: async ({ holder: h }, { grant }) => h.stop(await grantOf(h, grant)),
   pause: async ({ holder: h }, { grant }) => h.pause(await grantOf(h, grant)),
   resume: async ({ holder: h }, { grant }) => h.resume(await grantOf(h, grant)),
+  confirm: ({ holder: h }) => h.confirm(),
+  standing: async ({ holder: h }, { grant }) => standingOf(
+    (await h.grants()).find((own) => own.grant.grant === grant), h.device.state, now),
   uses: async ({ holder: h }) => (await h.uses()).map(({ release, place }) =>
     ({ grant: release.grant, window: release.window, index: place.index })),
   ownTotal: async ({ holder: h }, { grant, window }) =>

@@ -1,12 +1,15 @@
 // What Home and Records show: of links that verify and of those that do not.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { unhex } from "../../consent/web/encoding.js";
+import { concat, hex, sha256, textHash, unhex } from "../../consent/web/encoding.js";
 import { amount, grams, rate, rateOf, region } from "../../consent/web/figures.js";
 import { fetchRelease } from "../../consent/web/methodology.js";
 import { isError } from "../../consent/web/errors.js";
 import { openEach } from "../../consent/web/records.js";
-import { monthSums, readLinks, readRows } from "../../consent/web/reading.js";
+import { commit, ORDER } from "../../consent/web/commit.js";
+import { streamKey } from "../../consent/web/keys.js";
+import { compareRelease, monthSums, readLinks, readRows, unchecked } from "../../consent/web/reading.js";
+import { sumMasks } from "../../consent/web/tokens.js";
 import { BESIDE } from "../../consent/web/screens/methodology.js";
 import { setLocale } from "../../consent/web/words.js";
 import { Shelf, vectors } from "./shelf.js";
@@ -28,8 +31,9 @@ function personOf(links, facts = [], absents = null) {
   }
   const wire = new Shelf(answers), releaseOf = (id) => fetchRelease(wire, { listing }, id);
   const known = links.map(({ link }) => [link, { source: "bike.example" }]);
-  const holder = { wire, root, knownLinks: Object.fromEntries(known), links: async () => facts };
-  const session = { directory: async () => ({ listing }), links: () => openEach(holder, releaseOf) };
+  const holder = { wire, root, knownLinks: Object.fromEntries(known), links: async () => facts,
+    held: async () => ({ listing }) };
+  const session = { links: () => openEach(holder, releaseOf) };
   return { session, holder, releaseOf };
 }
 
@@ -155,4 +159,66 @@ test("amounts and rates are written in large units, in both languages", async ()
 
 test("the figures that stand beside the vault's are the files of the package", () => {
   for (const { id, sha256 } of BESIDE) assert.equal(Shelf.shaOf(id), sha256);
+});
+
+// What left, and what may leave
+
+const LINK = good.link, WINDOW = ["2026-01"], GRANT = "0f".repeat(16), TOKEN = "ab".repeat(32);
+const grant = { grant: GRANT, org: "bank.example", categories: [4], purposes: ["PublicBenefit"],
+  first: "2026-01", last: "2026-03", step: 1 };
+const minted = { grant: GRANT, org: grant.org, categories: [4], window: WINDOW,
+  cells: [[LINK, WINDOW]] };
+
+/** What an honest vault releases of January, and what this person holds beside it. */
+async function released(change = {}) {
+  const one = found.links.find(({ name }) => name === "one month");
+  const { session, holder } = personOf([one]);
+  const { links } = await readLinks(session, holder), [close] = links[0].closes;
+  const { tau, rho } = await sumMasks((link) => streamKey(root, link), minted.cells, [4]);
+  const total = BigInt(change.total ?? close.grams[3]);
+  const closes = hex(await sha256(concat(unhex(await textHash(close.text)))));
+  const release = { grant: GRANT, window: WINDOW, purpose: "PublicBenefit", token: TOKEN, closes,
+    c: (total + tau) % ORDER, C: commit(total, rho), methodology: [], iat: 0, ...change.release };
+  const me = { root, device: { state: { minted: [minted] } } };
+  return { me, own: { grant, tokens: new Map([[TOKEN, minted]]), links, ...change.own }, release };
+}
+const compared = async (change) => {
+  const { me, own, release } = await released(change);
+  return compareRelease(me, own, release);
+};
+
+test("a release that is the sum of the own closes is equal, and its figure is what left", async () => {
+  assert.deepEqual(await compared(), { grams: 120, found: "equal" });
+});
+
+test("a release over another number is not the person's, and the number that left is told", async () => {
+  assert.deepEqual(await compared({ total: 121 }), { grams: 121, found: "other" });
+});
+
+test("a release that is not what was agreed does not fit", async () => {
+  for (const release of [{ purpose: "ScientificResearch" }, { window: ["2026-04"] },
+    { window: ["2026-02"] }, { token: "cd".repeat(32) }, { C: commit(120n, 1n) }, { c: 5n },
+    { closes: "00".repeat(32) }])
+    assert.equal((await compared({ release })).found, "other", Object.keys(release)[0]);
+  assert.equal((await compared({ own: { grant: null } })).found, "other");
+});
+
+test("a release is not called equal while closes or tokens are missing here", async () => {
+  assert.deepEqual(await compared({ own: { links: [] } }), { grams: 120, found: "unknown" });
+  assert.deepEqual(await compared({ own: { tokens: null } }), { grams: 120, found: "unknown" });
+});
+
+test("a figure is to come only while its missing closes are not due", () => {
+  const at = (time) => Date.parse(`${time}+08:00`) / 1000, cells = [[LINK, ["2026-01", "2026-02"]]];
+  const close = (month, rejected = false) => ({ month, rejected });
+  const link = (closes, trouble = null) => [{ link: LINK, closes, trouble }];
+  const is = (links, time) => unchecked(links, cells, at(time), ZONE);
+  const january = [close("2026-01")], wrong = { kind: "unfit" };
+  assert.equal(is(link(january), "2026-03-20T00:00"), false, "February may still be closed");
+  assert.equal(is(link(january), "2026-04-01T00:00"), true, "February is overdue");
+  assert.equal(is(link(january, wrong), "2026-03-01T00:00"), true, "it may be there");
+  assert.equal(is(link(january, wrong), "2026-02-20T00:00"), false, "it cannot be there yet");
+  assert.equal(is(link([...january, close("2026-02")], wrong), "2026-04-01T00:00"), false);
+  assert.equal(is(link([...january, close("2026-02", true)]), "2026-04-01T00:00"), true);
+  assert.equal(is([], "2026-04-01T00:00"), true);
 });

@@ -379,12 +379,14 @@ test("two tabs keep what either of them saw, and the newer of what there is one 
   const look = (size, seen, origin = "log.example/1") =>
     ({ checkpoint: `${origin}\n${size}\nAAAA\n`, seen });
   const mine = { directory: null, signer: null, counter: 3, made: { aa: 5, bb: -1 },
+    stops: { g1: 10 },
     look: look(7, { 1: "x", 2: "y" }) };
   const other = { directory: listed, signer: "key", counter: 2, made: { bb: 6, cc: -1 },
     look: look(9, { 2: "z", 3: "w" }) };
   assert.equal(mergeMemory(mine, null), mine);
   assert.deepEqual(mergeMemory(mine, other), {
     directory: listed, signer: "key", counter: 3, made: { aa: 5, bb: 6, cc: -1 },
+    stops: { g1: 10 },
     look: look(9, { 1: "x", 2: "z", 3: "w" }) });
   assert.equal(mergeMemory({ ...mine, directory: listed }, other).signer, null);
   const turned = { ...other, look: look(99, {}, "log.example/0") };

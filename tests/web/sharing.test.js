@@ -15,7 +15,8 @@ const LINK = "01".repeat(16), OTHER = "02".repeat(16), ID = "aa".repeat(16);
 const grant = { grant: ID, org: "bank.example", platform: "bank.example", template: "CITY-REWARD",
   purposes: ["PublicBenefit"], categories: [4], step: 1, first: "2026-01", last: "2026-05",
   until: 2000, mode: "total", show_sources: false, exclusive: false, data_life_days: 30 };
-const own = (state = "live") => ({ grant, state, text: "", count: 0, deletion: null });
+const own = (state = "live", proved = false) =>
+  ({ grant, state, text: "", count: 0, deletion: null, proved });
 const close = (month, travel, food = 0) => ({ month, grams: [0, food, 0, travel, 0, 0, 0] });
 const links = [{ link: LINK, source: "a.example", batches: [],
   closes: [close("2026-01", 100, 7), close("2026-02", 250)] }];
@@ -33,14 +34,29 @@ test("what vault, own state and clock say of a consent comes together", () => {
   const at = (told, said, now = 1000) => standingOf(own(told), state(said), now);
   assert.equal(at("live"), "live");
   assert.equal(at("paused"), "paused");
-  assert.equal(at("live", "paused"), "paused");
-  assert.equal(at("live", "revoked"), "revoked", "a vault that forgets a stop is not believed");
+  assert.equal(at("paused", "paused"), "paused");
+  assert.equal(at("revoked", "live"), "revoked");
+  assert.equal(at("live", "replaced"), "replaced");
   assert.equal(at("replaced"), "replaced");
   assert.equal(at("live", undefined, 2000), "expired");
   assert.equal(at("paused", undefined, 2000), "expired");
   assert.equal(at("revoked", undefined, 2000), "revoked");
   assert.deepEqual(["live", "paused", "revoked", "replaced", "expired"].map(isOver),
     [false, false, true, true, true]);
+});
+
+test("a stop or a pause that the vault neither shows nor proved is not shown as done", () => {
+  const at = (told, said, proved, now = 1000) =>
+    standingOf(own(told, proved), { ...EMPTY, statuses: { [ID]: said } }, now);
+  assert.equal(at("live", "revoked", false), "unconfirmed");
+  assert.equal(at("paused", "revoked", false), "unconfirmed");
+  assert.equal(at("live", "paused", false), "pausing");
+  assert.equal(at("live", "revoked", true), "revoked", "a vault that forgets is not believed");
+  assert.equal(at("live", "paused", true), "paused");
+  assert.equal(at("live", "revoked", false, 2000), "expired");
+  assert.deepEqual(["unconfirmed", "pausing"].map(isOver), [false, false]);
+  assert.deepEqual(turns({ standing: "unconfirmed" }),
+    ["left", "ready", "open", "ended", "ended"], "its tokens are still at the vault");
 });
 
 test("each window has left, may be fetched, is open or comes later", () => {

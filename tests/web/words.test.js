@@ -111,7 +111,7 @@ test("what a hostile server does reads as what to do about it", () => {
   assert.match(sentence(new VaultError("bad-shape", texts)), /Allow nothing here now/);
   assert.match(sentence(new VaultError("bad-proof", "it was sent: no such root")), /under Sharing/);
   assert.equal(sentence(new VaultError("bad-proof", "no such root")),
-    "The public record does not prove this.");
+    "The public record does not prove what is shown, so it is not used. Try again later; if it stays so, tell the vault's auditor.");
   assert.equal(sentence(new VaultError("bad-shape", "other")),
     "The message is incomplete or holds something it should not.");
   const refused = Object.assign(new Error("no"), { name: "NotAllowedError" });

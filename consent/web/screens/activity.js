@@ -1,16 +1,18 @@
 // Activity: every entry that the public record holds of this person, its proof checked here, whose
 // act it was, and what does not fit (docs/protocol.md section 6).
+import { NOT_THEIRS } from "../activity.js";
 import { announce, badge, banner, button, card, choice, copyable, el, empty, facts, link, more,
   save, skeleton } from "../dom.js";
 import { readEnvelope } from "../encoding.js";
-import { isError } from "../errors.js";
 import { fetchListed } from "../lists.js";
 import { open } from "../messages.js";
 import { PURPOSE_WORDS } from "../notices.js";
+import { compareRelease, readTokens } from "../reading.js";
 import { begin, scopeWords } from "../sharing.js";
 import { addWords, locale, mass, monthName, number, sentence, span, t, time } from "../words.js";
 import words from "../words/activity.js";
 import scopes from "../words/consents.js";
+import { leftBadge } from "./grant.js";
 import { unsure } from "./request.js";
 
 addWords(words);
@@ -24,11 +26,15 @@ addWords(scopes);
 /** @typedef {import("../records.js").OwnLink} OwnLink */
 /** who: the party it concerns; by: whose act it was, where no device of the person did it.
  * @typedef {{entry: Shown, kind: Kind, who: string, says: string, also: string, by: string,
- *   grams: number | null}} Row */
+ *   grams: number | null, compared: Compared | null}} Row compared: a figure that left */
+/** @typedef {import("../reading.js").Compared} Compared */
 /** @typedef {"figure" | "sharing" | "source" | "vault"} Kind */
-/** @typedef {{directory: Directory, links: OwnLink[] | null, grants: Map<string, Grant>,
+/** @typedef {{directory: Directory, links: OwnLink[] | null, left: Left,
+ *   grants: Map<string, Grant>,
  *   sources: Map<string, string>, closes: Map<string, {link: string, month: string}>}} Known */
 /** @typedef {import("../side.js").Grant} Grant */
+/** What left, beside the own closes, by the names of the entries.
+ * @typedef {Map<string, Compared>} Left */
 
 const FIRST = 50;
 const WHY = new Set(["revoked", "paused", "expired", "purpose", "retired"]);
@@ -37,10 +43,12 @@ const KINDS = ["figure", "sharing", "source", "vault"];
 
 /** What the record says of this person. @param {Ctx} ctx */
 export async function show(ctx) {
-  const { session, params } = ctx, directory = await session.directory();
+  const { session, params } = ctx, directory = await ctx.holder.held();
   const asked = { org: params.get("org") ?? "", kind: params.get("kind") ?? "", most: FIRST };
   /** @type {OwnLink[] | null} */
   let links = null;
+  /** @type {{of: Watched | null, left: Left}} */
+  let known = { of: null, left: new Map() };
   /** @type {{watched: Watched | null, nodes: import("../dom.js").Child} | null} */
   let drawn = null;
   const again = () => {
@@ -51,8 +59,17 @@ export async function show(ctx) {
     const { watched } = session.background;
     filter.hidden = !watched;
     if (drawn?.watched !== watched) // else what is unfolded stays so
-      drawn = { watched, nodes: history(ctx, directory, links, asked, again) };
+      drawn = { watched, nodes: history(ctx, directory, links, known.left, asked, again) };
+    if (watched && links && known.of !== watched) compare(watched, links);
     return drawn?.nodes;
+  };
+  const compare = (/** @type {Watched} */ watched, /** @type {OwnLink[]} */ own) => {
+    known = { ...known, of: watched };
+    comparedOf(ctx, own, watched).then((left) => {
+      if (known.of !== watched) return;
+      known = { of: watched, left };
+      again();
+    }, () => {}); // without tokens and consents nothing is compared, and nothing is called equal
   };
   const filter = filters(ctx, directory, asked, () => again());
   const list = ctx.live(draw);
@@ -63,19 +80,36 @@ export async function show(ctx) {
   return el("div.stack", ctx.live(() => standing(ctx, directory)), unsure(ctx), filter, list);
 }
 
+/** @param {Ctx} ctx @param {OwnLink[]} links @param {Watched} watched @returns {Promise<Left>} */
+async function comparedOf({ session, holder }, links, { entries }) {
+  const releases = entries.filter(({ typ }) => typ === "cv1-release");
+  if (!releases.length) return new Map();
+  const owns = await session.grants(), tokens = await readTokens(holder, owns).catch(() => null);
+  return new Map(await Promise.all(releases.map(async ({ name, text }) => {
+    const release = open(readEnvelope(text, "cv1-release"), "cv1-release");
+    const grant = owns.find((own) => own.grant.grant === release.grant)?.grant ?? null;
+    return /** @type {[string, Compared]} */ (
+      [name, await compareRelease(holder, { grant, tokens, links }, release)]);
+  })));
+}
+
 // Where it stands
 
 /** @param {Ctx} ctx @param {Directory} directory */
 function standing(ctx, directory) {
-  const { session } = ctx, { watched, running, failed, at } = session.background;
-  const check = () => session.refresh().then(() => announce(t("activity.checked")));
+  const { session } = ctx, { watched, running, failed, at, looked } = session.background;
+  const check = async () => {
+    await session.refresh();
+    announce(t(session.background.watched !== watched ? "activity.checked"
+      : "activity.notchecked"));
+  };
   const again = el("div.row", button(t(running ? "activity.checking" : "activity.again"), check));
   if (!watched) return running ? skeleton() : card(t("activity.notyet"),
     el("p", t(failed.watch ? "activity.notyetwhy" : "activity.notyetnet")), again);
   const { entries, alarms, fresh } = watched;
   return [alarms.length > 0 && alarmed(ctx, directory, watched), elsewhere(watched),
     card(alarms.length ? t("activity.summary") : [badge("good", "✓"), " ", t("activity.fine")],
-      el("p", t("activity.verified", { n: entries.length, time: time(at) })),
+      el("p", t("activity.verified", { n: entries.length, time: time(looked || at) })),
       fresh.size > 0 && !isFirst(watched) && el("p", t("activity.fresh", { n: fresh.size })),
       el("p", witnessWords(directory, watched)), el("p", comparedWords(directory, watched)),
       el("p.row", again, link(t("activity.log"), "log")))];
@@ -90,7 +124,8 @@ function witnessWords({ listing: { log } }, { unwitnessed }) {
 
 /** @param {Directory} directory @param {Watched} watched */
 function comparedWords(directory, { compared, comparedTo, size, cosignedAt, why, differences }) {
-  if (!comparedTo) return why ? t("activity.lost") : t("activity.alone");
+  if (!comparedTo) return t(why === NOT_THEIRS.why ? "activity.nottheirs"
+    : why ? "activity.lost" : "activity.alone");
   const name = directory.find(compared)?.name ?? compared;
   const members = { name, to: number(comparedTo), size: number(size) };
   const upto = differences.length ? t("activity.differs", members)
@@ -176,11 +211,11 @@ function filters({ holder }, directory, asked, again) {
 }
 
 /** @param {Ctx} ctx @param {Directory} directory @param {OwnLink[] | null} links
- * @param {Asked} asked @param {() => void} again */
-function history(ctx, directory, links, asked, again) {
+ * @param {Left} left @param {Asked} asked @param {() => void} again */
+function history(ctx, directory, links, left, asked, again) {
   const { watched } = ctx.session.background;
   if (!watched) return null;
-  const rows = rowsOf(ctx, directory, links, watched).filter(({ who, kind }) =>
+  const rows = rowsOf(ctx, directory, links, left, watched).filter(({ who, kind }) =>
     (!asked.org || asked.org === who) && (!asked.kind || asked.kind === kind));
   if (!rows.length) return empty(t("activity.none"), t("activity.nonewhy"));
   /** @type {Map<string, Row[]>} */
@@ -199,13 +234,15 @@ function history(ctx, directory, links, asked, again) {
 }
 
 /** @param {Ctx} ctx @param {Directory} directory @param {Watched} watched @param {Row} row */
-function line(ctx, directory, watched, { entry, says, also, by, grams, kind }) {
+function line(ctx, directory, watched, { entry, says, also, by, grams, kind, compared }) {
   const { index, witnessed, made } = entry, seen = witnessed && directory.listing.log.quorum > 0;
   const who = by ? t("activity.by", { name: by }) : made !== "other" && t(`activity.made.${made}`);
   return [el("div.item", el("span", el(kind === "figure" ? "strong" : "span", says),
     also && [el("br"), el("span.small", also)], el("br"), el("span.small.mute", time(entry.at),
-      who && " · ", made === "foreign" ? badge("bad", who) : who)),
-  grams !== null && el("strong.num", mass(grams))),
+      who && " · ", made === "foreign" ? badge("bad", who) : who),
+    compared && [el("br"), leftBadge(compared)], compared?.found === "other"
+      && el("p.small.wrong", t("consents.leftwrong"))),
+  grams !== null && el("strong.num", mass(grams, 3))),
   el("details", el("summary.small", t(seen ? "activity.proved" : "activity.provedlog"), " ",
     !isFirst(watched) && watched.fresh.has(index) && badge("", t("activity.isnew"))),
   proof(ctx, directory, watched, entry, !!seen))];
@@ -235,10 +272,10 @@ function proof({ holder }, directory, { comparedTo, compared }, entry, seen) {
 // What an entry says, in words
 
 /** @param {Ctx} ctx @param {Directory} directory @param {OwnLink[] | null} links
- * @param {Watched} watched @returns {Row[]} newest first */
-function rowsOf(ctx, directory, links, { entries }) {
+ * @param {Left} left @param {Watched} watched @returns {Row[]} newest first */
+function rowsOf(ctx, directory, links, left, { entries }) {
   /** @type {Known} */
-  const known = { directory, links, grants: new Map(), sources: new Map(
+  const known = { directory, links, left, grants: new Map(), sources: new Map(
     Object.entries(ctx.holder.knownLinks).map(([id, { source }]) => [id, source])),
   closes: new Map() };
   const rows = entries.map((entry) => {
@@ -246,7 +283,8 @@ function rowsOf(ctx, directory, links, { entries }) {
     const body = readEnvelope(entry.text, entry.typ), said = say(open(body), known, entry, ctx);
     const { kind, key, who = "", also = "", by = "", grams = null, ...members } = said;
     const name = directory.find(who)?.name ?? who;
-    return { entry, kind, who, also, grams, by: by && (directory.find(by)?.name ?? by),
+    return { entry, kind, who, also, grams, compared: left.get(entry.name) ?? null,
+      by: by && (directory.find(by)?.name ?? by),
       says: t(`activity.says.${key}`, { name, ...members }) };
   });
   return rows.reverse();
@@ -290,9 +328,9 @@ const SAYS = {
   ...Object.fromEntries(["revoke", "pause", "resume"].map((key) => [`cv1-${key}`,
     (/** @type {any} */ { grant }, /** @type {Known} */ known) =>
       ({ kind: "sharing", key, ...ofGrant(known, grant) })])),
-  "cv1-release": ({ grant, window, purpose }, known, _, { holder }) => ({ kind: "figure",
+  "cv1-release": ({ grant, window, purpose }, known, { name }) => ({ kind: "figure",
     key: "release", ...ofGrant(known, grant, window), by: known.directory.listing.vault,
-    grams: totalOf(holder, known, grant, window),
+    grams: known.left.get(name)?.grams ?? null,
     also: t("activity.also.release", { purpose: PURPOSE_WORDS[locale()][purpose] ?? purpose }) }),
   "cv1-refusal": ({ grant, window, reason }, known) => ({ kind: "figure", key: "refusal",
     ...ofGrant(known, grant, window), by: known.directory.listing.vault,
@@ -303,16 +341,3 @@ const SAYS = {
 /** @param {Known} known @param {string} name @param {string[]} [window] */
 const ofGrant = ({ grants }, name, window) => ({ who: grants.get(name)?.platform ?? "",
   span: window ? span(window[0], /** @type {string} */ (window.at(-1))) : "" });
-
-/** The figure that left, from this person's own records; null when they do not say it.
- * @param {Ctx["holder"]} holder @param {Known} known @param {string} name
- * @param {string[]} window */
-function totalOf(holder, { grants, links }, name, window) {
-  const grant = grants.get(name);
-  try {
-    return links && grant ? holder.ownTotal(grant, window, links) : null;
-  } catch (error) {
-    if (isError(error, "bad-total", "not-found")) return null;
-    throw error;
-  }
-}

@@ -46,7 +46,7 @@ async function load({ session, holder }) {
 
 /** @param {Ctx} ctx @param {OwnGrant} own @returns {Standing} */
 const standing = ({ holder, session }, own) =>
-  standingOf(own, holder.device.state, session.now());
+  standingOf(own, holder.device.state, session.past());
 
 /** @param {Ctx} ctx @param {Found} found */
 function current(ctx, found) {

@@ -35,7 +35,7 @@ export async function show(ctx) {
   const own = owns.find(({ grant }) => grant.grant === id);
   if (!own) return empty(t("consents.unknown"), "", link(t("title.consents"), "consents", "btn"));
   const name = directory.find(own.grant.platform)?.name ?? own.grant.platform;
-  const standing = standingOf(own, holder.device.state, session.now());
+  const standing = standingOf(own, holder.device.state, session.past());
   const one = { own, owns, directory, templates, name, standing };
   ctx.title(name);
   return el("div.stack", top(ctx, one), unsure(ctx), moving(ctx, one), deletion(ctx, one),
@@ -91,7 +91,8 @@ function top(ctx, { own, standing, name, templates }) {
       el("p.mute", t("consents.runsout", { when: away(grant.until, session.now()),
         day: day(grant.until) })),
       standing === "paused" && banner("warn", t("consents.pausedwhy")),
-      el("div.row", stopButton(ctx, own, name), standing === "paused" ? button(t("consents.resume"), () => resume(ctx, own))
+      el("div.row", stopButton(ctx, own, name), standing === "paused"
+        ? button(t("consents.resume"), () => resume(ctx, own))
         : button(t("consents.pause"), () => pause(ctx, own, name)))]);
 }
 
@@ -205,7 +206,8 @@ async function figures(ctx, one) {
 async function compareAll({ session, holder }, { own: { grant }, owns }, uses) {
   const tokens = uses.length ? await readTokens(holder, owns).catch(() => null) : null;
   const links = await session.links();
-  const own = { grant, tokens, links }, name = ({ release }) => release.window[0];
+  const own = { grant, tokens, links }, name = (/** @type {Use} */ { release }) =>
+    release.window[0];
   return Promise.all([...uses].sort((a, b) => name(a) < name(b) ? -1 : 1).map(async (use) =>
     /** @type {[Use, Compared]} */ ([use, await compareRelease(holder, own, use.release)])));
 }

@@ -8,7 +8,7 @@ import { monthSums, readLinks } from "../reading.js";
 import { begin, isOver, scopeAsked, scopeWords, standingOf } from "../sharing.js";
 import { addWords, away, mass, monthName, sentence, t } from "../words.js";
 import words from "../words/home.js";
-import { standingBadge, stopFlow } from "./grant.js";
+import { isUnproved, standingBadge, stopFlow } from "./grant.js";
 import { troubles } from "./records.js";
 
 addWords(words);
@@ -104,10 +104,10 @@ function waiting(ctx) {
   const place = el("div.stack", skeleton());
   let shown = "";
   const draw = () => {
-    things(ctx).then((all) => {
-      const now = all.map(({ id, text }) => id + text).join();
+    things(ctx).then(({ all, lost }) => {
+      const now = [...all.map(({ id, text }) => id + text), !!lost].join();
       if (now !== shown || !place.firstElementChild?.matches(".things"))
-        place.replaceChildren(waitCard(all));
+        place.replaceChildren(waitCard(all, lost ? trouble(lost, ctx.redraw) : null));
       shown = now;
     }, (error) => place.replaceChildren(trouble(error, draw)));
     return place;
@@ -115,22 +115,26 @@ function waiting(ctx) {
   return ctx.live(draw);
 }
 
-/** @param {Thing[]} all */
-function waitCard(all) {
+/** @param {Thing[]} all @param {Child} lost why the requests cannot be read */
+function waitCard(all, lost) {
   const node = card(t("home.waits"), all.length ? el("ul.list", all.map((one) => el("li",
     el("a.item", { href: `#/${one.route}` }, growing(el("span", el("strong", one.title), el("br"),
       el("span.mute.small", one.text))), one.mark, chevron()))))
-    : el("p.mute", t("home.nothing")));
+    : !lost && el("p.mute", t("home.nothing")), lost);
   node.classList.add("things");
   return node;
 }
 
 const chevron = () => el("span.mute", { "aria-hidden": "true" }, "›");
 
-/** @param {Ctx} ctx @returns {Promise<Thing[]>} */
+/** @param {Ctx} ctx @returns {Promise<{all: Thing[], lost: unknown}>} */
 async function things({ session, holder }) {
-  const [requests, grants, directory] = await Promise.all([session.requests(), session.grants(),
-    session.directory()]);
+  /** @type {unknown} */
+  let lost = null;
+  const [requests, grants, directory] = await Promise.all([session.requests().catch((error) => {
+    lost = error;
+    return [];
+  }), session.grants(), holder.held()]);
   const { minted, watched } = session.background, now = session.now();
   const name = (/** @type {string} */ id) => nameOf(directory, /** @type {any} */ (
     grants.find(({ grant }) => grant.grant === id))?.grant.platform ?? id);
@@ -139,7 +143,7 @@ async function things({ session, holder }) {
     title: t("home.asks", { name: one.name }), text: [begin(scopeWords(scopeAsked(one))),
       t("home.ends", { when: away(one.until, now) })].join(" · ") }));
   const ending = grants.filter((own) => own.grant.until - now < SOON
-    && !isOver(standingOf(own, holder.device.state, now))).map(({ grant }) => ({
+    && !isOver(standingOf(own, holder.device.state, session.past()))).map(({ grant }) => ({
     id: grant.grant, route: `grant?id=${grant.grant}`, mark: null,
     title: t("home.ending", { name: name(grant.grant) }),
     text: t("home.endingwhy", { when: away(grant.until, now) }) }));
@@ -149,22 +153,27 @@ async function things({ session, holder }) {
   const alarms = watched?.alarms.length ? [{ id: "alarms", route: "activity", title:
     t("home.alarms", { n: watched.alarms.length }), text: t("home.alarmswhy"),
   mark: badge("bad", t("home.look")) }] : [];
-  return [...alarms, ...asked, ...failed, ...ending];
+  const unproved = grants.filter((own) => isUnproved(standingOf(own, holder.device.state,
+    session.past()))).map(({ grant }) => ({ id: `u${grant.grant}`,
+    route: `grant?id=${grant.grant}`, title: t("home.unproved", { name: name(grant.grant) }),
+    text: t("home.unprovedwhy"), mark: badge("warn", t("home.look")) }));
+  return { all: [...alarms, ...unproved, ...asked, ...failed, ...ending], lost };
 }
 
 // What is shared
 
 /** What is shared now, each with the shortest way to stop. @param {Ctx} ctx */
 const sharing = (ctx) => busy(async () => ({ grants: await ctx.session.grants(),
-  directory: await ctx.session.directory() }), ({ grants, directory }) => {
+  directory: await ctx.holder.held() }), ({ grants, directory }) => {
   const { session, holder } = ctx, now = session.now();
-  const at = (/** @type {typeof grants[0]} */ own) => standingOf(own, holder.device.state, now);
+  const at = (/** @type {typeof grants[0]} */ own) => standingOf(own, holder.device.state,
+    session.past());
   const live = grants.filter((own) => !isOver(at(own)));
   const row = (/** @type {typeof grants[0]} */ own) => {
     const { grant } = own, name = nameOf(directory, grant.platform);
     const title = el("strong", link(name, `grant?id=${grant.grant}`));
     return el("li.item", growing(el("div.row.between", el("span", title, " ",
-      at(own) === "paused" && standingBadge("paused"), el("br"), el("span.mute.small",
+      at(own) !== "live" && standingBadge(at(own)), el("br"), el("span.mute.small",
         begin(scopeWords(grant.categories)), " · ",
         t("home.until", { when: away(grant.until, now) }))),
     button([t("home.stop"), el("span.hidden", ` ${name}`)], () => stopFlow(ctx, own, name),

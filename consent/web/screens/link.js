@@ -30,7 +30,7 @@ export const show = (ctx) => el("div.stack", busy(async () => {
   if (answer) return answered(ctx, directory, starts, answer);
   const source = params.get("source"), nonce = plain(params.get("nonce") ?? "");
   const same = starts.find((one) => one.source === source && one.nonce === nonce);
-  if (source && !same) return asked(ctx, directory, starts, source, nonce);
+  if (source && !same) return asked(ctx, directory, source, nonce);
   if (same ?? starts.length) return waiting(ctx, directory, starts, same ?? starts[0]);
   return choosing(ctx, directory);
 }));
@@ -54,12 +54,17 @@ async function readStarts({ session }) {
   return name === NAME ? starts.filter((/** @type {Start} */ { at }) => at > since) : [];
 }
 
-/** @param {Ctx} ctx @param {Start[]} starts */
-async function keepStarts({ session }, starts) {
-  const key = await stateKey(/** @type {Uint8Array} */ (session.root));
+/** Another tab may have started a link meanwhile: what it kept stays.
+ * @param {Ctx} ctx @param {(starts: Start[]) => Start[]} change */
+const keepStarts = (ctx, change) => navigator.locks.request(NAME, async () => {
+  const key = await stateKey(/** @type {Uint8Array} */ (ctx.session.root));
+  const starts = change(await readStarts(ctx));
   const sealed = await sealState(key, 0, utf8(JSON.stringify([NAME, starts])), random(12));
-  await session.store.put(NAME, sealed);
-}
+  await ctx.session.store.put(NAME, sealed);
+});
+
+/** @param {Start} start @returns {(starts: Start[]) => Start[]} */
+const without = (start) => (starts) => starts.filter(({ link: id }) => id !== start.link);
 
 // 0: where to begin
 
@@ -99,17 +104,16 @@ function typed({ go }, found) {
 
 // 1: a source's start
 
-/** @param {Ctx} ctx @param {Directory} directory @param {Start[]} starts @param {string} source
- * @param {string} nonce */
-function asked(ctx, directory, starts, source, nonce) {
+/** @param {Ctx} ctx @param {Directory} directory @param {string} source @param {string} nonce */
+function asked(ctx, directory, source, nonce) {
   const name = nameOf(directory, source), members = { name };
   if (!directory.find(source)?.roles.includes("source"))
     return [banner("bad", t("sources.unknown", { name: source.slice(0, 64) })), back()];
   if (!NONCE.test(nonce)) return [banner("bad", t("sources.badstart", members)), back()];
   const begin = async () => {
     const { code, ...start } = await ctx.holder.startLink(source, nonce);
-    await keepStarts(ctx, [{ ...start, nonce, code: b64u(code), at: ctx.session.now() },
-      ...starts.filter((one) => one.source !== source)]);
+    await keepStarts(ctx, (starts) => [{ ...start, nonce, code: b64u(code),
+      at: ctx.session.now() }, ...starts.filter((one) => one.source !== source)]);
     ctx.redraw();
   };
   return [banner("warn", el("p", el("strong", t("sources.only", members))),
@@ -130,7 +134,7 @@ function waiting(ctx, directory, starts, start) {
   const { source, code, digits, at } = start, members = { name: nameOf(directory, source) };
   const [page] = directory.find(source)?.redirects ?? [], late = ctx.session.now() > at + LIFE;
   const give = async () => {
-    await keepStarts(ctx, starts.filter((one) => one !== start));
+    await keepStarts(ctx, without(start));
     ctx.go("sources");
   };
   const mine = step(1, t("sources.give", members), page && el("div.row.wide",
@@ -162,11 +166,20 @@ function pasting(ctx, directory, starts) {
   const place = el("div.stack"), pasted = field(t("sources.paste"), { spellcheck: "false" });
   place.append(pasted.node, el("div.row", button(t("sources.checkanswer"), async () => {
     const found = /(?:answer|c)=([^&]+)/.exec(pasted.input.value)?.[1] ?? pasted.input.value;
-    const read = await readAnswer(ctx, directory, starts, decodeURIComponent(found.trim()));
+    const read = await readAnswer(ctx, directory, starts, unescaped(found.trim()));
     if ("why" in read) return pasted.fail(t(`sources.no.${read.why}`, { name: read.name }));
-    place.replaceChildren(...el("div", accepted(ctx, directory, starts, read)).childNodes);
+    place.replaceChildren(...el("div", accepted(ctx, directory, read)).childNodes);
   })));
   return place;
+}
+
+/** @param {string} found as it was pasted */
+function unescaped(found) {
+  try {
+    return decodeURIComponent(found);
+  } catch {
+    return found; // a stray percent sign: it is no answer, and is said to be none
+  }
 }
 
 // 3: its answer
@@ -199,19 +212,22 @@ async function readAnswer(ctx, directory, starts, answer) {
  * @param {Ctx} ctx @param {Directory} directory @param {Start[]} starts @param {string} answer */
 const answered = (ctx, directory, starts, answer) =>
   busy(() => readAnswer(ctx, directory, starts, answer), (read) => {
-    if (!("why" in read)) return card("", accepted(ctx, directory, starts, read));
+    if (!("why" in read)) return card("", accepted(ctx, directory, read));
     return [banner(read.why === "linked" ? "good" : "bad", t(`sources.no.${read.why}`,
       { name: read.name })), read.why === "linked" ? back()
       : el("div.row", link(t("sources.add"), "sources/link", "btn"))];
   });
 
-/** @param {Ctx} ctx @param {Directory} directory @param {Start[]} starts @param {Answer} read */
-function accepted(ctx, directory, starts, { answer, start, from }) {
+/** @param {Ctx} ctx @param {Directory} directory @param {Answer} read */
+function accepted(ctx, directory, { answer, start, from }) {
   const { session, holder } = ctx, name = nameOf(directory, start.source);
   const place = el("div.stack");
   const attach = async () => {
     await holder.attach({ ...start, code: unb64u(start.code) }, answer);
-    await keepStarts(ctx, starts.filter((one) => one !== start));
+    await keepStarts(ctx, without(start));
+    // The answer names link and source: it does not stay in the history of a shared device.
+    if (ctx.params.has("answer") || ctx.params.has("c"))
+      history.replaceState(null, "", "#/sources/link");
     announce(t("sources.linked", { name }));
     session.forget();
     place.replaceChildren(...el("div", done(name, from)).childNodes);

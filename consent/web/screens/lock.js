@@ -3,14 +3,13 @@
 import { button, busy, confirm, el } from "../dom.js";
 import { passkeysOffered } from "../lock.js";
 import { t } from "../words.js";
-import { codeForm, passkeyButton } from "./start.js";
+import { codeForm, enter, passkeyButton } from "./start.js";
 
 /** The ways to open it. @param {import("./registry.js").Ctx} ctx */
 export function show(ctx) {
   const { session } = ctx;
   const open = async (/** @type {Uint8Array} */ root) => {
-    await session.unlock(root);
-    ctx.redraw();
+    if (await enter(session, root)) ctx.redraw();
   };
   return el("div.stack", el("p.mute", t("start.hint")),
     busy(() => passkeysOffered(session.config), (offered) => offered && passkeyButton(ctx, open)),

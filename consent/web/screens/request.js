@@ -1,12 +1,14 @@
 // The consent screen: what one platform asks for, the figures that would leave, and the decision.
-import { announce, badge, banner, button, card, check, choice, el, empty, facts, link, more, save,
-  table } from "../dom.js";
+import { announce, badge, banner, button, card, check, choice, confirm, el, empty, facts, link,
+  more, save, table } from "../dom.js";
 import { textHash } from "../encoding.js";
 import { isError } from "../errors.js";
 import { sentencesOf } from "../notices.js";
+import { unchecked } from "../reading.js";
 import { begin, changesOf, completeIn, exampleOf, groupsOf, lastsOf, scopeWords, stepWords,
   whatWords } from "../sharing.js";
 import { fetchTemplates, templateOf } from "../templates.js";
+import { cellsOf } from "../tokens.js";
 import { addWords, away, category, day, listed, locale, mass, monthName, sentence, span, t }
   from "../words.js";
 import words from "../words/consents.js";
@@ -24,8 +26,10 @@ addWords(words);
 /** @typedef {import("../templates.js").Templates} Templates */
 /** What the screen stands on. @typedef {{ctx: Ctx, asked: Asked, directory: Directory,
  *   templates: Templates, old: Grant | null, place: HTMLElement}} View */
-/** What the person chose so far: categories ticked, the last month, `read` the notice shown.
- * @typedef {{ticked: Set<number>, last: string, read: string}} Choice */
+/** What the person chose so far: categories ticked, the last month, `read` the notice shown,
+ * `blind` the windows of this very choice that cannot be shown, once its figures are.
+ * @typedef {{ticked: Set<number>, last: string, read: string,
+ *   blind: Promise<string[][]>}} Choice */
 
 /** The request that the address names; a decided one leads on. @param {Ctx} ctx
  * @returns {Promise<Node>} */
@@ -64,8 +68,9 @@ async function decidedAlready(ctx, asked) {
   ctx.title(t("consents.decided"));
   const given = (await ctx.session.grants()).map(({ grant }) => grant)
     .find((grant) => grant.request === asked.hash);
-  return empty(t(`consents.was.${asked.state}`, { name: asked.name }),
-    given ? "" : t("consents.nothingleft"),
+  const unseen = asked.state === "granted" && !given;
+  return empty(t(`consents.was.${unseen ? "unseen" : asked.state}`, { name: asked.name }),
+    given || unseen ? "" : t("consents.nothingleft"),
     given ? link(t("consents.seeit"), `grant?id=${given.grant}`, "btn")
       : link(t("consents.enter"), "requests", "btn"));
 }
@@ -76,8 +81,9 @@ async function decidedAlready(ctx, asked) {
 function screen(view) {
   const { asked } = view, { required } = asked.details.categories;
   /** @type {Choice} */
-  const choice = { ticked: new Set(), last: asked.details.last, read: "" };
-  const parts = [live(view, choice, "", changes), live(view, choice, "polite", leaving),
+  const choice = { ticked: new Set(), last: asked.details.last, read: "",
+    blind: Promise.resolve([]) };
+  const parts = [live(view, choice, "", changes), live(view, choice, "polite", figuresOf),
     live(view, choice, "", shared), live(view, choice, "", times), live(view, choice, "", notice)];
   const change = () => parts.forEach((part) => part.draw());
   const boxes = choices(view, choice, change);
@@ -192,9 +198,9 @@ function memberWords(member, terms) {
 
 /** Says that not all of a source's records verify; until they are read, and else, nothing.
  * @param {Ctx} ctx @returns {HTMLElement} */
-export function unsure({ session, live: redrawn }) {
+export function unsure({ session, holder, live: redrawn }) {
   const note = el("div"), place = redrawn(() => {
-    Promise.all([session.links(), session.directory()]).then(([links, directory]) => {
+    Promise.all([session.links(), holder.held()]).then(([links, directory]) => {
       const wrong = links.filter(({ trouble }) => trouble);
       const names = [...new Set(wrong.map(({ source }) => nameOf(directory, source)))];
       place.hidden = !names.length;
@@ -207,28 +213,57 @@ export function unsure({ session, live: redrawn }) {
   return place;
 }
 
-/** @param {View} view @param {Choice} _choice @param {Terms | null} terms */
-async function leaving(view, _choice, terms) {
-  if (!terms) return card(t("consents.leaves"), el("p", t("consents.tickone")));
+/** The figures; what is allowed waits for those of its own choice. @param {View} view
+ * @param {Choice} choice @param {Terms | null} terms */
+async function figuresOf(view, choice, terms) {
+  const shown = leaving(view, terms);
+  choice.blind = shown.then(({ blind }) => blind);
+  choice.blind.catch(() => {}); // it is shown in place of the figures
+  return (await shown).node;
+}
+
+/** @param {View} view @param {Terms | null} terms
+ * @returns {Promise<{node: HTMLElement, blind: string[][]}>} */
+async function leaving(view, terms) {
+  if (!terms)
+    return { node: card(t("consents.leaves"), el("p", t("consents.tickone"))), blind: [] };
   const { ctx: { session, holder }, asked, directory } = view;
   const links = await session.links(), org = directory.orgOf(terms.platform);
   const own = links.filter(({ source }) => directory.find(source)?.org === org);
   const counted = links.filter((one) => !own.includes(one));
-  const { known, ahead, taken, none } = groupsOf(await holder.figures(terms, links));
+  const { known, ahead: all, taken, none } = groupsOf(await holder.figures(terms, links));
+  const blind = windows(all.length ? await blindOf(view, org, all, counted) : []);
+  const ahead = all.filter(({ window }) => !blind.includes(window));
   const few = known.slice(0, SHOWN), rest = known.slice(SHOWN);
   const row = (/** @type {Figure} */ one) => figureRow(asked, terms, one, counted, directory);
-  return card(t("consents.leaves"), el("p.mute", t("consents.onlythese", { name: asked.name })),
-    el("ul.list", few.map(row)),
+  const node = card(t("consents.leaves"), el("p.mute", t("consents.onlythese",
+    { name: asked.name }), terms.show_sources ? [" ", t("consents.withsources",
+    { name: asked.name })] : null), el("ul.list", few.map(row)),
     rest.length > 0 && more(t("consents.morefigures", { n: rest.length }),
       el("ul.list", rest.map(row))),
-    known.length + ahead.length === 0 && banner("warn", t("consents.nothingwould")),
+    blind.length > 0 && banner("warn", blindWords(blind), " ",
+      link(t("consents.seerecords"), "records")),
+    known.length + all.length === 0 && banner("warn", t("consents.nothingwould")),
     ahead.length > 0 && coming(terms, ahead, counted),
     taken.length > 0 && el("p.small",
       t("consents.taken", { name: asked.name, spans: spans(windows(taken)) })),
     none.length > 0 && el("p.small", t("consents.nonefor", { spans: spans(windows(none)) })),
     own.length > 0 && el("p.small", t("consents.ownleft", { name: asked.name,
       sources: listed(own.map((one) => nameOf(directory, one.source))) })));
+  return { node, blind };
 }
+
+/** Those that may leave although this device cannot show them: not all that is missing is to come.
+ * @param {View} view @param {string} org @param {Figure[]} ahead
+ * @param {import("../records.js").SeenLink[]} links */
+async function blindOf({ ctx: { holder, session }, directory }, org, ahead, links) {
+  const facts = await holder.links(holder.live), { zone } = directory.listing;
+  return ahead.filter(({ window }) => facts.some((fact) => fact.org !== org) &&
+    unchecked(links, cellsOf(facts, org, window), session.now(), zone));
+}
+
+/** @param {string[][]} blind */
+const blindWords = (blind) => t("consents.blind", { n: blind.length, spans: spans(blind) });
 
 const SHOWN = 6;
 
@@ -251,7 +286,7 @@ function figureRow(asked, terms, { window, grams, sources }, counted, directory)
     el("span.mute.small", sources === 1
       ? t("consents.onesource", { name: asked.name, source: only })
       : t("consents.sumof", { n: sources }))),
-  el("strong.num", mass(/** @type {number} */ (grams))));
+  el("strong.num", mass(/** @type {number} */ (grams), 3))); // to the gram, as it leaves
 }
 
 /** Figures that are not there yet, as one line, with an example of the person's own.
@@ -263,7 +298,7 @@ function coming({ categories, step }, ahead, counted) {
     step: stepWords(step), month: monthName(completeIn(ahead[0].window)) })),
   el("p", badge("warn", t("consents.example")), " ", example
     ? t("consents.exampleis", { what: whatWords(example.window, categories),
-      mass: mass(example.grams) })
+      mass: mass(example.grams, 3) })
     : t("consents.noexample")));
 }
 
@@ -362,15 +397,21 @@ export const noticeParts = async (text, lang) => [el("div.note.stack", { lang },
  * @param {number[]} required */
 function decision(view, choice, marks, required) {
   const { asked, ctx: { session } } = view, back = asked.request.redirect_uri;
-  const no = button(t("consents.deny"), () => deny(view));
-  const yes = button(t("consents.allow"), async () => {
+  let busy = false; // one answer at a time
+  const once = (/** @type {() => Promise<unknown>} */ act) => async () => {
+    if (busy) return;
+    busy = true;
+    await act().finally(() => busy = false);
+  };
+  const no = button(t("consents.deny"), once(() => deny(view)));
+  const yes = button(t("consents.allow"), once(async () => {
     const left = required.find((one) => !choice.ticked.has(one));
     const first = left ?? (optionalOf(asked, choice).length + required.length ? undefined
       : asked.details.categories.optional[0]);
     if (first === undefined) return allow(view, choice);
     return marks.get(first)?.(t(left ? "consents.needed" : "consents.tickone",
       { name: asked.name, category: category(first) }));
-  });
+  }));
   listenEscape(no);
   return [el("div.grid", no, yes), el("p.small.mute", listing([
     t("consents.ends", { when: away(asked.until, session.now()) }),
@@ -411,6 +452,11 @@ async function deny({ ctx, asked }) {
 async function allow(view, choice) {
   const { ctx: { holder, session }, asked } = view;
   const terms = /** @type {Terms} */ (termsOf(view, choice));
+  const blind = await choice.blind.catch(() => null);
+  if (!blind) return announce(t("consents.unshown"));
+  if (blind.length && !await confirm({ title: t("consents.blindask"), text: el("div.stack",
+    el("p", blindWords(blind)), el("p", t("consents.blindwhy"))), yes: t("consents.allow"),
+  danger: true })) return;
   if (await holder.noticeOf(terms, locale()) !== choice.read) return announce(t("consents.reread"));
   const last = choice.last === asked.details.last ? null : choice.last;
   const decided = await holder.acceptRequest(asked, optionalOf(asked, choice), locale(), last);

@@ -29,9 +29,16 @@ const opening = (ctx) => card(t("settings.open"), here(ctx), el("h3", t("setting
   button(t("settings.newcode"), () => newCode(ctx)),
   button(t("settings.other"), () => otherDevice(ctx))));
 
-/** @param {Ctx} ctx @returns {Promise<Wrap[]>} */
-const wraps = async ({ holder }) =>
-  /** @type {any} */ (objectsOf((await holder.wire.get("/v1/holder/wraps")).body, "wraps"));
+/** @param {Ctx} ctx @param {Ctx["holder"]["wire"]} [wire] @returns {Promise<Wrap[]>} */
+async function wraps({ session, holder }, wire = holder.wire) {
+  const { body } = await wire.get("/v1/holder/wraps");
+  const all = /** @type {Wrap[]} */ (/** @type {unknown} */ (objectsOf(body, "wraps")));
+  const keys = session.own?.passkeys ?? [];
+  const left = keys.filter((key) => all.some(({ wrap }) => wrap === key.wrap));
+  // Removed on another device: it opens nothing here either, once there is a network.
+  if (!session.offline && left.length < keys.length) await session.remember({ passkeys: left });
+  return all;
+}
 
 /** @param {Ctx} ctx */
 function here({ session, redraw }) {
@@ -42,7 +49,8 @@ function here({ session, redraw }) {
   };
   return el("div.item", el("span", t("settings.here"), el("br"),
     el("strong", t(`settings.${way}`))),
-  button(keeps ? t("settings.ask") : t("settings.stay"), change, "quiet"));
+  (keeps || session.config.keeps)
+    && button(keeps ? t("settings.ask") : t("settings.stay"), change, "quiet"));
 }
 
 /** @param {Ctx} ctx @param {Wrap[]} all @param {Wrap} one */
@@ -78,16 +86,19 @@ async function newPasskey({ session, redraw }) {
 }
 
 /** @param {Ctx} ctx */
-async function newCode({ session, holder, redraw }) {
+async function newCode(ctx) {
+  const { session, holder, redraw } = ctx;
   const secret = random(20), old = session.own?.code, place = el("div.stack");
   const put = async (/** @type {(value: boolean) => void} */ close) => {
-    const known = await wraps(/** @type {any} */ ({ holder }));
+    const known = (await wraps(ctx, holder.live)).filter(({ until }) => !until);
     await holder.putWrap(secret);
-    await session.remember({ code: await wrapId(secret) });
-    const found = known.some(({ wrap, until }) => wrap === old && !until);
+    const found = known.some(({ wrap }) => wrap === old);
     if (found) await holder.wire.send("DELETE", `/v1/holder/wraps/${old}`);
+    await session.remember({ code: await wrapId(secret) });
+    const keys = session.own?.passkeys ?? [], others = known.filter(({ wrap }) =>
+      wrap !== old && !keys.some((key) => key.wrap === wrap));
     close(true);
-    announce(found ? t("settings.newdone") : t("settings.oldstays"));
+    announce(t(found && !others.length ? "settings.newdone" : "settings.oldstays"));
     redraw();
   };
   await dialog(t("settings.newcode"), place, (close) => {
@@ -103,9 +114,19 @@ async function newCode({ session, holder, redraw }) {
 async function otherDevice({ session, holder, redraw }) {
   const code = await holder.showDeviceCode();
   await dialog(t("settings.other"), [el("p", t("settings.otherwhy")),
-    qr(`${session.config.vault}/#w=${code}`), copyable(code)],
+    picture(`${session.config.vault}/#w=${code}`), copyable(code)],
   (close) => button(t("close"), () => close(null), "primary"));
   redraw();
+}
+
+/** A long address has no picture: the code is typed. @param {string} url */
+function picture(url) {
+  try {
+    return qr(url);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return null;
+  }
 }
 
 // Language, look, sharing
@@ -142,7 +163,7 @@ export function calendar(url, now) {
 function taking(ctx) {
   const { session, holder } = ctx;
   const rows = async () => {
-    const directory = await session.directory();
+    const directory = await holder.held();
     return rowsOf(await session.links(), (id) => fetchRelease(holder.wire, directory, id),
       directory.listing.zone);
   };
@@ -157,7 +178,7 @@ function taking(ctx) {
     button(t("settings.csv"), keep("records.csv", "text/csv", async () =>
       `\ufeff${recordsCsv(await rows())}`)), // without it a spreadsheet reads no Chinese
     button(t("settings.archive"), keep("carbon-vault.jsonl", "application/jsonl", async () =>
-      makeArchive(holder.wire, holder.key, (await session.directory()).listing.vault,
+      makeArchive(holder.wire, holder.key, (await holder.held()).listing.vault,
         session.now())))));
 }
 
@@ -174,13 +195,14 @@ const ending = (ctx) => card(t("settings.erase"), el("p", t("settings.erasewhy")
   el("div.row", button(t("settings.erase"), () => erase(ctx), "danger")));
 
 /** @param {Ctx} ctx */
-async function erase({ session, holder, redraw }) {
+async function erase({ session, holder }) {
   const sure = { title: t("settings.erase"), text: t("settings.erasewhy"), danger: true };
   if (!await confirm({ ...sure, yes: t("settings.erase"), word: t("settings.eraseword") })) return;
   const { receipt } = await holder.erase();
+  // First of all: this page may be closed while the receipt is offered.
+  const lost = await session.leave().then(() => null, (error) => error);
   await dialog(t("settings.erased"), el("p", t("settings.erasedwhy")), (close) => [
     button(t("settings.receipt"), () => save("deleted.json", "application/json",
       JSON.stringify(receipt, null, 1))), button(t("close"), () => close(null), "primary")]);
-  await session.leave();
-  redraw();
+  if (lost) throw lost;
 }

@@ -48,11 +48,14 @@ function all(ctx, found) {
 /** @param {Ctx} ctx @returns {Promise<Found>} */
 async function gather(ctx) {
   const { session, holder } = ctx;
-  const [{ links, directory }, grants] = await Promise.all([readLinks(session, holder),
-    session.grants()]);
+  const directory = await holder.held();
+  const [{ links, lost }, grants] = await Promise.all([readLinks(session, holder).then(
+    (found) => ({ ...found, lost: null }), (error) => ({ links: bare(holder), lost: error })),
+  session.grants().catch(() => [])]);
   const sources = await Promise.all(links.map(async (one) => {
     const { source, from } = holder.knownLinks[one.link];
     const name = directory.find(source)?.name ?? source, known = { ...one, name, begins: from };
+    if (lost) return { ...known, ending: null, broken: lost };
     try {
       return { ...known, ending: await endingOf(ctx, one, from, directory), broken: null };
     } catch (broken) {
@@ -61,6 +64,11 @@ async function gather(ctx) {
   }));
   return { sources, grants, directory };
 }
+
+/** The links as this person's own state names them: they can be ended whatever cannot be read.
+ * @param {Ctx["holder"]} holder @returns {Read[]} */
+const bare = (holder) => Object.entries(holder.knownLinks).map(([id, { source: from }]) =>
+  ({ link: id, source: from, batches: [], closes: [], trouble: null, ends: null }));
 
 /**
  * Which months have no figure and why; texts and their places in the log are verified.
@@ -153,7 +161,7 @@ function missing({ name, ending }) {
 /** @param {Ctx} ctx @param {Found} found @param {Source} one */
 function notes({ session, holder }, { grants, directory }, one) {
   const { state } = holder.device, live = grants.filter((own) =>
-    !isOver(standingOf(own, state, session.now())));
+    !isOver(standingOf(own, state, session.past())));
   const said = live.map(({ grant }) => noteOf(grant, one, state, directory)).filter(Boolean);
   return said.length > 0 && banner("info", [...new Set(said)].map((text) => el("p", text)));
 }

@@ -4,10 +4,13 @@ import { announce, banner, busy, button, card, check, confirm, el, field, icon, 
   more, trouble } from "../dom.js";
 import { VaultError, isError } from "../errors.js";
 import { random, readCode, wrapId, writeCode } from "../keys.js";
-import { askPasskey, makePasskey, openBy, openByCode, passkeysOffered } from "../lock.js";
+import { askPasskey, makePasskey, openBy, openByCode, passkeysOffered, takeBack }
+  from "../lock.js";
 import { sentence, t } from "../words.js";
+import { objectsOf } from "../wire.js";
 
 /** @typedef {import("./registry.js").Ctx} Ctx */
+/** @typedef {import("../session.js").Session} Session */
 
 /** What this is, and the ways in. @param {Ctx} ctx */
 export function show(ctx) {
@@ -99,7 +102,8 @@ const ways = (ctx) => {
       if (await addPasskey(session)) await done(false);
       else said.replaceChildren(banner("warn", t("start.noprf")));
     }, "primary"),
-    way("start.byitself", "start.byitselfhint", () => done(true), offered ? "" : "primary"),
+    session.config.keeps
+      && way("start.byitself", "start.byitselfhint", () => done(true), offered ? "" : "primary"),
     way("start.bycode", "", () => done(false), "quiet"))));
 };
 
@@ -113,7 +117,10 @@ export async function addPasskey(session) {
   const holder = /** @type {import("../holder.js").Holder} */ (session.holder);
   const made = await makePasskey(`Carbon Vault ${holder.account.slice(0, 6)}`);
   if (!made) return false;
-  await holder.putWrap(made.secret);
+  await holder.putWrap(made.secret).catch(async (error) => {
+    await takeBack(made.id); // it would open nothing
+    throw error;
+  });
   const { wrap, blob } = await openBy(session.wire, made.secret);
   await session.remember({ passkeys: [...session.own?.passkeys ?? [],
     { id: made.id, wrap, blob, at: session.now() }] });
@@ -137,10 +144,16 @@ function opening(ctx, turn) {
 
 /** @param {Ctx} ctx @param {Turn} turn @param {Uint8Array} root */
 async function opened({ session }, turn, root) {
+  if (await enter(session, root)) turn(ways);
+}
+
+/** Opens the vault of a root; asks first where this device has another one.
+ * @param {Session} session @param {Uint8Array} root @returns {Promise<boolean>} */
+export async function enter(session, root) {
   const sure = { title: t("start.replace"), text: t("start.replacewhy"), yes: t("start.replace") };
-  if (await session.holdsOther(root) && !await confirm({ ...sure, danger: true })) return;
+  if (await session.holdsOther(root) && !await confirm({ ...sure, danger: true })) return false;
   await session.unlock(root);
-  turn(ways);
+  return true;
 }
 
 /** Opens by a passkey. @param {Ctx} ctx @param {(root: Uint8Array) => Promise<void>} done
@@ -149,12 +162,25 @@ export const passkeyButton = ({ session }, done) => el("div.stack.wide",
   button(t("start.bypasskey"), async () => {
     const secret = await askPasskey();
     if (!secret) throw new VaultError("bad-code", "the passkey gave no secret");
-    const name = await wrapId(secret), known = session.own?.passkeys ?? [];
-    const kept = known.find(({ wrap }) => wrap === name)?.blob;
-    const { root, wrap, blob } = await openBy(session.wire, secret, kept);
+    const name = await wrapId(secret), known = () => session.own?.passkeys ?? [];
+    const others = () => known().filter(({ wrap }) => wrap !== name);
+    const kept = known().find(({ wrap }) => wrap === name)?.blob;
+    const { root, wrap, blob } = await openBy(session.wire, secret, kept).catch(async (error) => {
+      if (kept && isError(error, "not-found")) await session.remember({ passkeys: others() });
+      throw error;
+    });
     await done(root);
-    if (!kept) await session.remember({ passkeys: [...known, { id: "", wrap, blob, at: 0 }] });
+    if (session.holder && others().length === known().length)
+      await session.remember({ passkeys: [...others(), { id: "", wrap, blob, at: 0 }] });
   }, "primary"));
+
+/** The code that opened the vault is what a new code ends, unless another device showed it.
+ * @param {Session} session @param {string} name of its wrap */
+async function keepCode(session, name) {
+  const told = await session.holder?.wire.get("/v1/holder/wraps").catch(() => null);
+  const found = told && objectsOf(told.body, "wraps").find(({ wrap }) => wrap === name);
+  if (found && !found.until) await session.remember({ code: name });
+}
 
 /** Opens by a typed code. @param {Ctx} ctx @param {(root: Uint8Array) => Promise<void>} done
  * @returns {HTMLElement} */
@@ -166,7 +192,7 @@ export function codeForm({ session }, done) {
       const { root, wrap } = await openByCode(session.wire, typed.input.value);
       typed.fail("");
       await done(root);
-      if (!session.own?.code) await session.remember({ code: wrap });
+      await keepCode(session, wrap);
     } catch (error) {
       if (!(error instanceof VaultError)) throw error;
       typed.fail(sentence(error));

@@ -33,6 +33,8 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.decide": ["decide", "待决定"],
   "home.ending": ["Sharing with {name} is about to end", "与{name}的共享即将到期"],
   "home.endingwhy": ["It ends by itself {when}. There is nothing you have to do.", "它将在{when}自动结束，您无需操作。"],
+  "home.unproved": ["What you chose for {name} is not confirmed yet", "您对{name}的选择尚未确认"],
+  "home.unprovedwhy": ["The vault has not proved your stop or pause. Try again.", "保管库尚未证明您的停止或暂停，请重试。"],
   "home.failed": ["A figure for {name} could not be prepared", "未能为{name}准备好数字"],
   "home.alarms": ["{n:entry|entries} in the public record that you should look at", "公开记录中有 {n} 项需要您查看"],
   "home.alarmswhy": ["Something there does not fit what you did.", "其中有与您的操作不符的内容。"],

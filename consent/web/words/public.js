@@ -71,7 +71,7 @@ export default /** @type {import("../words.js").Words} */ ({
     "保管库锁住您的记录，每次只放出一个数字。这有其边界。每一条都写在这里，并说明您可以怎么做。"],
   "public.limits.can": ["What you can do", "您可以怎么做"],
   "public.limits.holds": ["What does hold", "可以放心的"],
-  "public.limits.holds.records": ["Nobody but you can open a record: no place, time, way or purchase.", "除您之外没有人能打开记录：地点、时间、路线、购买都看不到。"],
+  "public.limits.holds.records": ["Nobody but you and the source that wrote it knows a record: no place, time, way or purchase can be opened here.", "除您和写下它的来源之外，没有人知道记录的内容：地点、时间、路线、购买在这里都无法打开。"],
   "public.limits.holds.one": ["A platform receives one figure for each period that you allowed, and nothing else.", "平台只得到您允许的每个时段的一个数字，此外什么都没有。"],
   "public.limits.holds.seen": ["Every use stands in the public record before it takes effect, and your app checks that it does.", "每次使用在生效前都已写入公开记录，您的应用会逐一核对。"],
   "public.limits.holds.stop": ["Stopping takes no more steps than allowing, and takes effect at once.", "停止共享的步骤不多于允许，并且立即生效。"],

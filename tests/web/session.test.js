@@ -1,0 +1,203 @@
+// What the session keeps on a device, reads again without a network, and shuts.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { VaultError } from "../../consent/web/errors.js";
+import { Holder } from "../../consent/web/holder.js";
+import { openBy } from "../../consent/web/lock.js";
+import { random, wrapId, wrapRoot } from "../../consent/web/keys.js";
+import { b64u } from "../../consent/web/encoding.js";
+import { Store } from "../../consent/web/store.js";
+import { setLocale } from "../../consent/web/words.js";
+
+globalThis.document = { hidden: false, getElementById() {} };
+Object.defineProperty(globalThis, "navigator", { configurable: true, value: { language: "en",
+  locks: { request: async (_, work) => work() } } });
+/** @type {Set<any>} */
+const tabs = new Set();
+globalThis.BroadcastChannel = class {
+  constructor() { tabs.add(this); }
+  postMessage() {
+    for (const tab of tabs) if (tab !== this) this.last = tab.onmessage();
+  }
+};
+globalThis.setInterval = () => 0;
+const { Session } = await import("../../consent/web/session.js");
+setLocale("en");
+
+/** What Holder.open would give, its parts as they came. */
+let parts;
+Holder.open = async (given) => {
+  parts = given;
+  const name = b64u(given.root).slice(0, 8);
+  return { account: name, load: async () => {}, held: async () => ({ listing: { zone: "UTC" } }),
+    directory: async () => ({}), refresh: () => new Promise(() => {}), wire: given.wire,
+    memory: () => ({ made: {}, counter: 1, look: { checkpoint: "", seen: {} } }),
+    grants: async () => (await given.wire.get("/v1/holder/grants")).body,
+    uses: async () => (await given.wire.get("/v1/holder/releases")).body };
+};
+
+const CONFIG = { vault: "https://v.example", auditor: "A".repeat(43), log: "x", demo: false,
+  lists: null, passkeys: false, version: "1", templates: "" };
+class Kept {
+  all = new Map();
+  full = false;
+  get = async (name) => structuredClone(this.all.get(name));
+  async put(name, value) {
+    if (this.full) throw new DOMException("full", "QuotaExceededError");
+    this.all.set(name, value);
+  }
+  async forget() {
+    this.all.clear();
+  }
+}
+let answer, calls = 0;
+globalThis.fetch = async (url) => (calls++, answer(new URL(url).pathname));
+const told = (body = {}, headers = {}) =>
+  new Response(JSON.stringify(body), { headers: { ETag: '"7"', ...headers } });
+const settle = () => new Promise((done) => setTimeout(done, 30));
+const cut = () => { throw new TypeError("reset"); };
+const slug = (wanted) => (error) => error instanceof VaultError && error.slug === wanted;
+
+async function opened(store = new Kept(), root = random(20)) {
+  answer = () => told({ fresh: true });
+  const session = new Session(CONFIG, store);
+  await session.start();
+  await session.unlock(root);
+  return { session, store, root, wire: parts.wire, live: parts.live };
+}
+
+test("a full device is told what the vault answers, and what it stored", async () => {
+  const { session, store, wire, live } = await opened();
+  assert.deepEqual((await wire.get("/v1/holder/grants")).body, { fresh: true });
+  await settle();
+  store.full = true;
+  answer = () => told({ newer: true });
+  assert.deepEqual((await wire.get("/v1/holder/grants")).body, { newer: true });
+  await live.send("PUT", "/v1/holder/state", new Uint8Array([1]), { "If-Match": '"6"' });
+  await session.remember({ code: "x" });
+  await settle();
+  assert.equal(session.offline, null);
+});
+
+test("an answer of more than a megabyte is not kept, and is read", async () => {
+  const { wire } = await opened();
+  answer = () => told({ long: "x".repeat(1 << 20) });
+  assert.equal((await wire.get("/v1/holder/grants")).body.long.length, 1 << 20);
+  await settle();
+  answer = cut;
+  await assert.rejects(wire.get("/v1/holder/grants"), slug("unreachable"));
+});
+
+test("what acts is never answered from a copy; what is shown is, and says so", async () => {
+  const { session, wire, live } = await opened();
+  for (const way of [wire, live]) await way.get("/v1/holder/grants");
+  await settle();
+  answer = cut;
+  await assert.rejects(live.get("/v1/holder/grants"), slug("unreachable"));
+  assert.deepEqual((await wire.get("/v1/holder/grants")).body, { fresh: true });
+  assert.notEqual(session.offline, null);
+});
+
+test("an old list stays marked until that very list is read again", async () => {
+  const { session } = await opened();
+  await Promise.all([session.grants(), session.uses()]);
+  await settle();
+  session.forget();
+  answer = (path) => (path.endsWith("/grants") ? cut() : told());
+  await Promise.all([session.grants(), session.uses()]);
+  assert.notEqual(session.offline, null, "releases came, grants did not");
+  answer = () => told();
+  session.forget();
+  await session.uses();
+  assert.notEqual(session.offline, null);
+  await session.grants();
+  await settle();
+  assert.equal(session.offline, null);
+});
+
+test("names of what is kept tell no path", async () => {
+  const { store, wire } = await opened(), id = "0f".repeat(16);
+  await wire.get(`/v1/holder/links/${id}/closes`);
+  await settle();
+  const names = [...store.all.keys()];
+  assert.ok(names.length > 1);
+  assert.ok(!names.some((name) => name.includes(id) || name.includes("/v1")), names.join());
+});
+
+test("another vault in another tab closes this one, which writes nothing over it", async () => {
+  const store = new Kept(), one = await opened(store), two = new Session(CONFIG, store);
+  await two.start();
+  await two.unlock(random(20));
+  await settle();
+  const { account } = two.own, { holder } = two;
+  assert.equal(one.session.holder, null);
+  assert.equal(holder.closed, undefined);
+  await one.session.remember({ code: "x" });
+  assert.equal(store.all.get("own").account, account);
+  const late = new Session(CONFIG, store); // a tab that heard nothing
+  Object.assign(late, { own: { account: "other" } });
+  await late.remember({ code: "late" });
+  assert.equal(store.all.get("own").account, account);
+  assert.notEqual(store.all.get("own").code, "late");
+});
+
+test("what is in flight when it is left is not kept, and makes nothing more", async () => {
+  const { session, store, wire } = await opened(), { holder } = session;
+  await settle();
+  await wire.get("/v1/holder/requests");
+  await session.leave();
+  await settle();
+  assert.deepEqual([...store.all.keys()], []);
+  assert.equal(holder.closed, true);
+});
+
+test("what is over by a clock that runs ahead is not over before the vault's clock says so",
+  async () => {
+    const { session, wire } = await opened(), ahead = 40 * 86400;
+    answer = () => told({}, { Date: new Date(Date.now() - ahead * 1000).toUTCString() });
+    await wire.get("/v1/holder/grants");
+    assert.ok(Math.abs(session.now() - ahead - session.past()) <= 2);
+    answer = () => told({}, { Date: new Date(Date.now() + ahead * 1000).toUTCString() });
+    await wire.get("/v1/holder/grants");
+    assert.equal(session.past(), session.now());
+  });
+
+test("the log counts as watched when it was, and a clock that fails stops nothing", async () => {
+  const { session } = await opened();
+  session.background = { ...session.background, running: false };
+  let fails = true;
+  Object.assign(session.holder, { refresh: async () => {}, confirm: async () => {},
+    mintAll: async () => null, watch: async () => {
+      if (fails) throw new VaultError("unreachable", "cut");
+      return { alarms: [] };
+    } });
+  await session.refresh();
+  assert.equal(session.background.looked, 0);
+  assert.ok(session.background.at);
+  fails = false;
+  await session.refresh();
+  assert.ok(session.background.looked);
+});
+
+test("a device without a database works, and says that it keeps nothing", async () => {
+  const store = new Store();
+  await store.put("prefs", { locale: "en", theme: "dark", ahead: 12 });
+  await store.put("own", 1);
+  assert.equal(store.lost, true);
+  await store.forget();
+  assert.equal(await store.get("own"), undefined);
+  assert.deepEqual(await store.get("prefs"), { locale: "en", theme: "dark" },
+    "the months ahead are the last person's choice");
+});
+
+test("a wrap that was removed opens nothing, though this device still has it", async () => {
+  const root = random(20), secret = random(32), blob = await wrapRoot(secret, root, random(12));
+  const wire = (get) => ({ get });
+  const gone = async () => { throw new VaultError("not-found", "gone"); };
+  const away = async () => { throw new VaultError("unreachable", "away"); };
+  await assert.rejects(openBy(wire(gone), secret, blob), slug("not-found"));
+  const found = await openBy(wire(away), secret, blob);
+  assert.deepEqual([found.root, found.wrap], [root, await wrapId(secret)]);
+  await assert.rejects(openBy(wire(away), secret), slug("unreachable"));
+});
