@@ -95,6 +95,9 @@ class Tally(Protocol):
     def take_refusal(self, at: int, grant: Grant | None, reason: str) -> None:
         """Take a refusal; no grant: a request was declined or ran out."""
 
+    def take_web(self, index: int, at: int, version: str) -> None:
+        """Take a list of the web app."""
+
 
 @dataclass(slots=True)
 class _Window:
@@ -467,7 +470,9 @@ class Replay(LinkReplay):
 
     def _web(self, entry: Entry) -> None:
         entry.envelope.verify(self.directory.vault_key(entry.envelope.kid, entry.at))
-        entry.opened(Web)
+        version = entry.opened(Web).version
+        if self._tally:
+            self._tally.take_web(entry.index, entry.at, version)
 
     # Erasure
 

@@ -25,9 +25,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from consent.site_headers import (
+    INNER,
     MEDIA,
     file_headers,
     header_text,
+    inner_headers,
     integrity,
     origin_of,
     page_headers,
@@ -45,7 +47,6 @@ ROOT = {
     "manifest.webmanifest": "/manifest.webmanifest",
     "icon.svg": "/icon.svg",
 }
-KEPT = "public, max-age=31536000, immutable"
 HEADERS = "headers"
 """The name under which `cv1-web` lists the hash of `header_text`."""
 
@@ -71,8 +72,9 @@ def _sent(body: bytes, headers: Mapping[str, str]) -> Sent:
 class SiteConfig:
     """What a page is told of its vault: public URL, the two pins, and the auditor's list.
 
-    `auditor` is a key of 32 bytes, `log` a vkey, `lists` a URL; `own` says that the page comes from
-    the holder's own machine and speaks to the vault across origins. The page is also told the hash
+    `auditor` is a key of 32 bytes, `log` a vkey, `lists` a URL, used where the auditor signed the
+    same one as its contact; `own` says that the page comes from the holder's own machine, speaks to
+    the vault across origins, and keeps no key there. The page is also told the hash
     of this package's purpose templates: what a person reads before they allow stands in these.
     """
 
@@ -90,6 +92,11 @@ class SiteConfig:
         local = self.demo and parts.scheme == "http" and parts.hostname == "localhost"
         return not self.own and (parts.scheme == "https" or local)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the page offers to open by itself: whoever has the port next has its store."""
+        return not self.own
+
     def plain(self, version: str) -> dict[str, Json]:
         """Return what stands in the page."""
         return {
@@ -99,6 +106,7 @@ class SiteConfig:
             "demo": self.demo,
             "lists": self.lists,
             "passkeys": self.passkeys,
+            "keeps": self.keeps,
             "templates": sha256(templates_json()).hexdigest(),
             "version": version,
         }
@@ -196,24 +204,28 @@ def make_site(found: Mapping[str, bytes], config: SiteConfig) -> Site:
         "entry": _guarded(f"/app/{version}/{ENTRY}", found[ENTRY]),
         "style": _guarded(f"/app/{version}/{STYLE}", found[STYLE]),
     }
-    kept = ["/", *(path for name, path in ROOT.items() if name not in (PAGE, WORKER)), *inner]
-    worker = {"files": compact_json(kept).decode()}
     headers = page_headers(map_text, map(integrity, modules.values()), config.origins())
+    filled = _fill(PAGE, found[PAGE], page, version)
+    # The worker keeps no other page than this one: its own bytes name the page's hash.
+    kept = {"/": filled, **{path: found[name] for name, path in ROOT.items() if name != PAGE}}
+    kept |= {path: found[name] for path, name in inner.items()}
+    hashes: dict[str, Json] = {
+        path: integrity(body) for path, body in kept.items() if path != ROOT[WORKER]
+    }
+    worker = {"files": compact_json(hashes).decode()}
     answers = {
-        "/": _sent(_fill(PAGE, found[PAGE], page, version), headers),
+        "/": _sent(filled, headers),
         "/sw.js": _sent(_fill(WORKER, found[WORKER], worker, version), worker_headers()),
     }
     for name, path in ROOT.items():
         answers.setdefault(path, _sent(found[name], file_headers(name, "no-cache")))
     for path, name in inner.items():
-        answers[path] = _sent(
-            found[name], file_headers(name, "public, max-age=31536000, immutable")
-        )
+        answers[path] = _sent(found[name], inner_headers(name))
     return Site(version, MappingProxyType(answers))
 
 
 def _served(name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and suffix_of(name) in MEDIA
+    return bool(_NAME.fullmatch(name)) and (name in ROOT or suffix_of(name) in INNER)
 
 
 def import_map(modules: Mapping[str, str]) -> str:

@@ -20,6 +20,8 @@ MEDIA: Mapping[str, str] = {
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
 }
+ROOTED, INNER = frozenset({".svg", ".webmanifest"}), frozenset({".js", ".css"})
+KEPT = "public, max-age=31536000, immutable"
 JUDGED = (
     *("content-type", "cache-control", "content-security-policy", "integrity-policy"),
     *("cross-origin-opener-policy", "cross-origin-resource-policy", "permissions-policy"),
@@ -108,9 +110,21 @@ def page_headers(map_text: str, modules: Iterable[str], origins: Iterable[str]) 
 def worker_headers() -> dict[str, str]:
     """Return the headers of ``/sw.js``."""
     own = "default-src 'none'; connect-src 'self'"
-    return {**file_headers("sw.js", "no-cache"), **_FRAMED, "Content-Security-Policy": own}
+    return {**file_headers("sw.js", "no-cache"), "Content-Security-Policy": own}
+
+
+def root_headers(name: str) -> dict[str, str]:
+    """Return the headers of a file at the root beside page and worker; none for another kind."""
+    return file_headers(name, "no-cache") if suffix_of(name) in ROOTED else {}
+
+
+def inner_headers(path: str) -> dict[str, str]:
+    """Return the headers of a file below ``/app/``; none for a kind that is never there."""
+    return file_headers(path, KEPT) if suffix_of(path) in INNER else {}
 
 
 def file_headers(name: str, cache: str) -> dict[str, str]:
     """Return the headers of another file of the app."""
-    return {"Content-Type": MEDIA[suffix_of(name)], "Cache-Control": cache, **_COMMON}
+    alone = "default-src 'none'; frame-ancestors 'none'"
+    kind = {"Content-Type": MEDIA[suffix_of(name)], "Cache-Control": cache}
+    return {**kind, "Content-Security-Policy": alone, **_FRAMED, **_COMMON}

@@ -17,7 +17,9 @@ from vault.calls import answer_problems
 from vault.errors import NotFound
 
 router = APIRouter()
-_VARY = {"Vary": "Accept-Encoding"}
+# /authorize is the page for a browser and a refusal for a program.
+_VARY = {"Vary": "Accept, Accept-Encoding"}
+_READS = ["GET", "HEAD"]
 
 
 def site_of(request: Request) -> Site | None:
@@ -32,9 +34,18 @@ def send_file(request: Request, path: str) -> Response:
     if site is None:
         raise NotFound("this server has no web app")
     body, headers, packed = site.answer(path)
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if not takes_gzip(request.headers.get("accept-encoding", "")):
         return Response(body, headers={**headers, **_VARY})
     return Response(packed, headers={**headers, **_VARY, "Content-Encoding": "gzip"})
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Return whether an Accept-Encoding names gzip, other than with a weight of 0."""
+    for each in accepted.lower().split(","):
+        name, _, weight = each.replace(" ", "").partition(";q=")
+        if name == "gzip":
+            return bool(weight.strip("0.")) or not weight
+    return False
 
 
 def wants_page(request: Request) -> bool:
@@ -42,31 +53,31 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and site_of(request) is not None
 
 
-@router.get("/")
+@router.api_route("/", methods=_READS)
 def get_page(request: Request) -> Response:
     """Return the holder's web app."""
     return send_file(request, "/")
 
 
-@router.get("/app/{version}/{file:path}")
+@router.api_route("/app/{version}/{file:path}", methods=_READS)
 def get_app_file(version: str, file: str, request: Request) -> Response:
     """Return a module or style of one version of the web app."""
     return send_file(request, f"/app/{version}/{file}")
 
 
-@router.get("/sw.js")
+@router.api_route("/sw.js", methods=_READS)
 def get_worker(request: Request) -> Response:
     """Return the service worker, by which the web app opens without a network."""
     return send_file(request, "/sw.js")
 
 
-@router.get("/manifest.webmanifest")
+@router.api_route("/manifest.webmanifest", methods=_READS)
 def get_manifest(request: Request) -> Response:
     """Return what a device shows of the web app when it is installed."""
     return send_file(request, "/manifest.webmanifest")
 
 
-@router.get("/icon.svg")
+@router.api_route("/icon.svg", methods=_READS)
 def get_icon(request: Request) -> Response:
     """Return the web app's icon."""
     return send_file(request, "/icon.svg")

@@ -1,4 +1,4 @@
-"""The web app in the log: what is served is written down before a person opens it.
+"""The web app in the log: what is served is written down when the server starts.
 
     note(tx, operator, site)    a `cv1-web` in the journal when the newest one says something else
     newest(tx)                  the text of the newest one

@@ -42,6 +42,7 @@ class Answered:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    query: str = ""
 
     @property
     def browser(self) -> bool:
@@ -61,7 +62,7 @@ class Tampering:
             await self.app(scope, receive, send)
             return
         asked = {name.decode(): value.decode() for name, value in scope["headers"]}
-        found = Answered(scope["path"], asked)
+        found = Answered(scope["path"], asked, query=scope["query_string"].decode())
 
         async def hold(message: Message) -> None:
             if message["type"] == "http.response.start":

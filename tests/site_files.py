@@ -21,7 +21,8 @@ PAGE = """<!doctype html>
 <body><main id="app">Not loaded as published.</main></body></html>
 """
 WORKER = """const CACHE = "cv-{{version}}", FILES = {{files}};
-const fill = () => caches.open(CACHE).then((cache) => cache.addAll(FILES));
+const asked = Object.entries(FILES).map(([path, integrity]) => new Request(path, { integrity }));
+const fill = () => caches.open(CACHE).then((cache) => cache.addAll(asked));
 self.addEventListener("install", (event) => event.waitUntil(fill()));
 """
 APP = """import { word } from "./lib/word.js";

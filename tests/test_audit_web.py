@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import cast
 from unittest.mock import patch
+from urllib.parse import parse_qs
 
 import pytest
 
 from consent import site
 from consent.commands import page as page_command
-from consent.commands.page import SAYS
-from consent.messages import Web
+from consent.commands.page_words import SAYS
+from consent.demo import company
+from consent.demo.cast import Cast, Edition, compose
+from consent.messages import HANDLE, URN, Web
 from consent.served import Kind
 from consent.site import make_site, read_files, version_of
 from tests.live import Answered, Tampering, live
@@ -26,6 +29,7 @@ from tests.test_commands import Said, run
 from tests.world import World
 from vault.encoding import Json, b64u, sign_jws
 from vault.errors import BadProof
+from vault.messages import Listing
 
 Change = Callable[[Answered], None]
 
@@ -274,15 +278,61 @@ def test_a_logged_page_with_more_in_it_than_the_app_is_found(own: Scene, added: 
     assert own.found(honest) == {("page", "/")}
 
 
+PLACE = "https://audit.example"
+
+
+def sign_contact(world: World, contact: str) -> None:
+    """Let the auditor publish a directory in which this is its own contact."""
+
+    def told(cast: Cast, edition: Edition) -> Listing:
+        listing = compose(cast, edition)
+        parties = [
+            p.model_copy(update={"contact": contact}) if "auditor" in p.roles else p
+            for p in listing.entries
+        ]
+        return listing.model_copy(update={"entries": tuple(parties)})
+
+    with patch.object(company, "compose", told):
+        world.publish()
+
+
 @pytest.mark.parametrize("lists", ["http://[", "https://x.example/; script-src *", "file:///x"])
 def test_a_logged_page_with_a_list_that_is_no_url_is_found(own: Scene, lists: str) -> None:
-    good = config_of(own.world, vault=own.url, lists="https://audit.example")
+    sign_contact(own.world, PLACE)
+    good = config_of(own.world, vault=own.url, lists=PLACE)
     put_site(own.world, make_site(small_files(), good))
     assert own.found(honest) == set()
     with patch.object(site, "origin_of", lambda url: url):
         bad = make_site(small_files(), replace(good, lists=lists))
     put_site(own.world, bad)
     assert own.found(honest) == {("config", "/")}
+
+
+def test_a_list_at_another_address_than_the_auditors_contact_is_found(own: Scene) -> None:
+    page = make_site(small_files(), config_of(own.world, vault=own.url, lists=PLACE))
+    put_site(own.world, page)
+    assert own.found(honest) == {("config", "/")}  # no auditor signed it
+    sign_contact(own.world, "https://other.example")
+    assert own.found(honest) == {("config", "/")}
+    said = own.audit()
+    assert f"the page's list is {PLACE}" in said.out
+    assert "by the directory: https://other.example" in said.out
+    sign_contact(own.world, PLACE)
+    assert own.found(honest) == set()  # the control: the same page, once the auditor signed it
+
+
+def test_the_list_and_the_entry_that_were_looked_at_are_told(own: Scene) -> None:
+    sign_contact(own.world, PLACE)
+    text = own.audit().out
+    assert f"compares with no list of the auditor. By the directory it is at: {PLACE}." in text
+    page = make_site(small_files(), config_of(own.world, vault=own.url, lists=PLACE))
+    put_site(own.world, page)
+    text, members = own.audit().out, json.loads(own.audit("--json").out)
+    assert f"The page compares with the list of the auditor: {PLACE}." in text
+    assert (members["lists"], members["auditors_list"]) == (PLACE, PLACE)
+    size = own.world.client.get("/v1/log").json()["size"]
+    assert (members["index"], members["at"]) == (size - 1, own.world.time)
+    assert f"entry {size - 1} of the log, of 2026-01-01 08:00. The server says" in text
 
 
 def test_a_page_of_this_package_is_held_against_the_packages_files(own: Scene) -> None:
@@ -301,6 +351,7 @@ def test_a_page_of_this_package_is_held_against_the_packages_files(own: Scene) -
     assert own.found(honest) == {
         ("package", "/"),
         ("package", "/app/app.js"),
+        ("package", "/sw.js"),
         ("package", "headers"),
     }
 
@@ -334,10 +385,12 @@ def test_a_vault_without_an_app_is_told(own: Scene) -> None:
     assert own.audit().code == 1
 
 
-@pytest.mark.parametrize("path", ["/word.js", "/"])
-def test_an_answer_that_is_too_long_or_packed_or_elsewhere_ends_the_look(
-    scene: Scene, path: str
+@pytest.mark.parametrize(("path", "told"), [("/word.js", "/app/lib/word.js"), ("/sw.js", "/sw.js")])
+def test_an_answer_that_is_too_long_or_packed_or_elsewhere_is_a_difference(
+    scene: Scene, path: str, told: str
 ) -> None:
+    """The others are looked at all the same: a style that was changed is found beside it."""
+
     def long(answer: Answered) -> None:
         answer.body = bytes((1 << 20) + 1)
 
@@ -345,19 +398,94 @@ def test_an_answer_that_is_too_long_or_packed_or_elsewhere_ends_the_look(
         answer.body = gzip.compress(bytes((1 << 20) + 1))
         answer.headers["content-encoding"] = "gzip"
 
-    for change in (
-        long,
-        bomb,
-        header("content-encoding", "gzip"),
-        header("content-encoding", "br"),
-    ):
-        scene.between.change = at(path, change)
-        said = scene.audit()
-        scene.between.change = honest
-        assert said.code == 1
-        assert "unreachable" in said.err
+    packed = [header("content-encoding", name) for name in ("gzip", "br", "zstd", "x")]
+    for change in (long, bomb, *packed):
+        found = scene.found(both(at(path, change), at("/style.css", more("*{}"))))
+        assert {("answer", told), ("bytes", "/app/style.css")} <= found
 
     def elsewhere(answer: Answered) -> None:
         answer.status, answer.headers["location"] = 302, "https://evil.example/"
 
     assert any(kind == "missing" for kind, _ in scene.found(at(path, elsewhere)))
+
+
+def both(*changes: Change) -> Change:
+    def change(answer: Answered) -> None:
+        for each in changes:
+            each(answer)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("/icon.svg", "clear-site-data", '"*"'),
+        ("/icon.svg", "content-type", "text/html"),
+        ("/icon.svg", "content-security-policy", ""),
+        ("/word.js", "x-content-type-options", ""),
+        ("/word.js", "link", "</evil.js>; rel=modulepreload"),
+        ("/style.css", "cache-control", "no-store"),
+        ("/manifest.webmanifest", "set-cookie", "a=b"),
+        ("/sw.js", "service-worker-allowed", "/"),
+        ("/sw.js", "nel", '{"report_to":"x","max_age":99}'),
+        ("/", "content-security-policy-report-only", "report-uri https://evil.example/"),
+        ("/", "reporting-endpoints", 'default="https://evil.example/"'),
+        ("/", "alt-svc", 'h3="evil.example:443"'),
+        ("/", "origin-trial", "x"),
+        ("/", "content-disposition", "attachment"),
+        ("/", "x-anything", "new"),
+    ],
+)
+def test_a_header_that_no_such_answer_has_is_found_at_every_path(
+    scene: Scene, path: str, name: str, value: str
+) -> None:
+    found = scene.found(at(path, header(name, value)))
+    listed = {"/word.js": "/app/lib/word.js", "/style.css": "/app/style.css"}
+    assert ("policy", listed.get(path, path)) in found
+
+
+def test_headers_that_change_nothing_for_a_browser_are_no_difference(scene: Scene) -> None:
+    def add(answer: Answered) -> None:
+        answer.headers |= {"server": "x", "age": "1", "via": "1.1 y", "etag": '"z"'}
+        answer.headers["strict-transport-security"] = "max-age=1"
+
+    assert scene.found(add) == set()
+
+
+def to(test: Callable[[Answered], bool]) -> Change:
+    """Return a change of the page, for whoever asks so."""
+    return lambda answer: (
+        more("evil")(answer) if answer.path in ("/", "/authorize") and test(answer) else None
+    )
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        lambda answer: "zstd" in answer.asked.get("accept-encoding", ""),
+        lambda answer: "sec-ch-ua" in answer.asked,
+        lambda answer: "image/avif" in answer.asked["accept"],
+        lambda answer: answer.path == "/authorize" and "client_id=web.audit" not in answer.query,
+        lambda answer: len(answer.query.rpartition("%3A")[2]) == 2 * HANDLE,
+    ],
+)
+def test_a_page_for_whoever_asks_as_a_browser_does_is_found(
+    scene: Scene, test: Callable[[Answered], bool]
+) -> None:
+    kinds = {kind for kind, _ in scene.found(to(test))}
+    assert "bytes" in kinds
+
+
+def test_people_are_sent_by_a_platform_of_the_directory_with_a_handle_of_nobody(
+    scene: Scene,
+) -> None:
+    queries = set()
+    for _ in range(2):
+        scene.found(lambda answer: queries.add(answer.query))
+    asked = [parse_qs(query) for query in queries - {""}]
+    assert len(asked) == 2  # another request each time
+    platforms = {p.id for p in scene.world.directory().listing.entries if "platform" in p.roles}
+    assert {each["client_id"][0] for each in asked} <= platforms
+    for each in asked:
+        assert len(bytes.fromhex(each["request_uri"][0].removeprefix(URN))) == HANDLE

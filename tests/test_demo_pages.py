@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -27,13 +27,16 @@ from consent.demo.page import locale_of
 from consent.demo.pagewords import WORDS
 from consent.demo.play import Played, play
 from consent.demo.plot import MONTHS, read_plot
+from consent.demo.scenes import begin_next
 from consent.demo.stage import Stage
 from consent.demo.visit import Visit
 from consent.holder import Holder, LinkStart, recover
 from consent.terminal import Story
 from vault.crypto.keys import ROOT_SIZE, Root
 from vault.encoding import b64u
+from vault.errors import Unreachable
 from vault.months import Month, add_months
+from vault.source import Source
 
 EAST = SOURCES[0]
 
@@ -329,6 +332,37 @@ def test_the_month_moves_until_the_year_ends(
     assert told("next") not in page
     bank.post("/next")
     assert (bank.reply.status_code, scene.visit.month) == (400, add_months(before, 1))
+
+
+def test_two_clicks_on_one_page_move_one_month(scene: Scene, bank: Browser) -> None:
+    before = scene.visit.month
+    assert f'name="month" value="{before}"' in bank.get("/")
+    for _ in range(2):
+        bank.post("/next", month=before)
+    assert scene.visit.month == add_months(before, 1)
+    bank.post("/next")  # the control: a click that says nothing
+    assert scene.visit.month == add_months(before, 2)
+
+
+def test_a_month_half_ended_is_closed_before_the_next_one_ends(
+    scene: Scene, bank: Browser, bikes: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, month = scene.newcomer(), scene.visit.month
+    linked(scene, bikes, holder)
+    bikes.post("/rides")
+
+    def fail(_: Source, month: Month) -> NoReturn:
+        raise Unreachable("no network")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Source, "close", fail)
+        with suppress(Unreachable):
+            begin_next(scene.visit.stage, scene.visit.sources, month)
+    assert scene.visit.month == add_months(month, 1)
+    page = bank.post("/next")
+    assert bank.reply.status_code == 200, page
+    (link,) = holder.open_links()
+    assert [close.month for close in link.closes][:2] == [month, add_months(month, 1)]
 
 
 def test_the_audit_has_no_finding_after_a_visit(scene: Scene) -> None:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import httpx2
 import pytest
 
-from consent.served import read_page
 from consent.site import make_site, read_files
+from consent.site_page import read_page
 from tests.live import live
 from tests.site_files import config_of
 from tests.test_commands import run
@@ -64,7 +64,7 @@ def test_the_page_names_the_vault_and_may_speak_to_it_and_to_the_list(world: Wor
         said = read_page(reply.content).config
         assert said["vault"] == "https://vault.test"
         assert (said["auditor"], said["log"], said["lists"]) == (KEY, world.log_vkey, LISTS)
-        assert (said["passkeys"], said["demo"]) == (False, False)
+        assert (said["passkeys"], said["keeps"], said["demo"]) == (False, False, False)
         policy = reply.headers["content-security-policy"]
         wanted = "connect-src 'self' https://vault.test https://audit.example:8443;"
         assert wanted in policy

@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consent.commands import alerts as alerts_file
+from consent.commands.alerts import Alerts
 from consent.commands.refused import against, describe_refusal, refusal_members
+from consent.copies import LOG as LOG_COPY
+from consent.copies import Alarm
 from consent.evidence import file_name, judge_evidence, read_evidence, write_evidence
 from consent.log import refusal as rules
 from consent.log.checkpoint import Checkpoint
@@ -189,15 +193,18 @@ def test_without_the_signature_anybody_could_accuse(monkeypatch: pytest.MonkeyPa
 
 
 def test_key_under_another_name_accuses_nobody_unless_it_is_known() -> None:
-    """Whoever takes an honest key and gives it a name of their own has no checkpoint of that."""
+    """Anybody takes a key, theirs or an honest one, gives it a name, and signs what they like."""
     invented = VerifierKey("evil.example/log", ED25519, LOG.key.public)
     made = make_refusal("origin", invented, note=LOG.note(9))
     assert refusal_members(made, False)["against"] is None
     assert "nothing in the file shows" in describe_refusal(made, False, "en")[0]
     with pytest.raises(BadProof):
         make_refusal("origin", invented, note=LOG.note(9), known=LOG.note(7))
+    # A stranger's key that names itself as the log signs both notes of its file.
     two = make_refusal("origin", LOG.vkey, note=TWIN.note(), known=LOG.note(7))
-    assert refusal_members(two, False)["against"] == "log"
+    assert refusal_members(two, False)["against"] is None
+    assert "nothing in the file shows" in describe_refusal(two, False, "en")[0]
+    assert refusal_members(two, True)["against"] == "log"
 
 
 def test_reason_is_found_from_the_bytes() -> None:
@@ -222,6 +229,65 @@ def test_name_of_a_file_does_not_change_with_lines_that_anybody_adds() -> None:
     assert file_name(one) == file_name(two)
     three = make_refusal("replayed", LOG.vkey, **good("replayed"))
     assert file_name(three) != file_name(one)
+
+
+def test_harmless_note_that_came_before_does_not_acquit_the_key(tmp_path: Path) -> None:
+    shelf = FolderShelf(tmp_path, "me", lambda: NOW)
+    stranger = SmallLog(TWIN.origin, 4, KEY)  # the same text, signed by somebody else
+    first = shelf.keep(make_refusal("origin", LOG.vkey, note=stranger.note()))
+    second = shelf.keep(make_refusal("origin", LOG.vkey, note=TWIN.note()))
+    assert (first, second) != (second, None)
+    assert second is not None
+    found = read_evidence(second.read_bytes())
+    assert isinstance(found, Refusal)
+    assert judge_refusal(found).signed
+
+
+def test_harmless_files_take_no_room_of_those_that_accuse(tmp_path: Path) -> None:
+    shelf = FolderShelf(tmp_path, "me", lambda: NOW)
+    for size in range(MOST):
+        false = SmallLog(f"other{size}.example", 1)
+        assert shelf.keep(make_refusal("origin", LOG.vkey, note=false.note()))
+    assert shelf.keep(make_refusal("origin", LOG.vkey, note=STRANGER.note())) is None  # the control
+    assert shelf.keep(make_refusal("origin", LOG.vkey, note=TWIN.note())) is not None
+    alerts = Alerts(tmp_path)
+    unsigned, signed = (
+        Alarm(NOW, "invalid", LOG_COPY, "…", make_refusal("origin", LOG.vkey, note=one.note()))
+        for one in (STRANGER, SmallLog("twin2.example/log", 4, LOG.key))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alerts_file, "MOST_EVIDENCE", MOST)
+        assert alerts.keep(unsigned) is None
+        assert alerts.keep(signed) is not None
+
+
+def test_newest_silences_stay_when_there_were_many(tmp_path: Path) -> None:
+    shelf, log = FolderShelf(tmp_path, "me", lambda: NOW), SmallLog("vault.example/log", 3)
+    kept = []
+    for size in range(4, 4 + MOST + 3):
+        log.grow(1)
+        known = log.note() + str(cosign(log.checkpoint(), "w1.example", KEY, NOW))
+        members: dict[str, JsonIn] = {"witnesses": [str(WITNESS)], "tries": [NOW + size]}
+        kept.append(shelf.keep(make_refusal("down", log.vkey, known=known, **members)))
+    assert [path for path in kept if path is None] == []
+    assert set(tmp_path.iterdir()) == {*kept[3:]}
+
+
+def test_words_of_a_stale_note_say_why_it_was_refused() -> None:
+    old = make_refusal("stale", LOG.vkey, **good("stale"))
+    assert "400 s were allowed" in describe_refusal(old, True, "en")[1]
+    fresh = {**good("stale"), "note": noted(9, NOW - 100), "known": noted(12, NOW - 10)}
+    later = make_refusal("stale", LOG.vkey, **fresh)
+    said: dict[Locale, str] = {
+        "en": "had cosigned later than that",
+        "zh-CN": "在此之后又共同签署过",
+    }
+    for locale, wanted in said.items():
+        told = " ".join(describe_refusal(later, True, locale))
+        assert wanted in told
+        assert "400" not in told
+    both = make_refusal("stale", LOG.vkey, **{**fresh, "note": noted(9, NOW - 500)})
+    assert "400 s were allowed" in describe_refusal(both, True, "en")[1]
 
 
 def test_words_of_others_move_no_cursor() -> None:

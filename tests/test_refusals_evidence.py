@@ -523,13 +523,14 @@ def two_logs_with_one_key(desk: Desk) -> Played:
     return Played(file, log.vkey, doctored)
 
 
-def test_two_notes_of_one_key_accuse_it_before_those_who_do_not_know_it(tmp_path: Path) -> None:
+def test_two_notes_of_one_key_accuse_it_before_those_who_know_it_alone(tmp_path: Path) -> None:
     log = SmallLog("vault.example/log", 5)
     witness = witness_of(log, store=FileStore(shelves(tmp_path)))
     witness.add_checkpoint(log.request(0))
     ask(witness, SmallLog("other.example/log", 7, log.key).request(0))
     file = only(tmp_path / "evidence")
-    assert judged_here(file, None)[1]["against"] == "log"
+    assert judged_here(file, None)[1]["against"] is None  # whose key it is the file does not show
+    assert judged_here(file, log.vkey)[1]["against"] == "log"
     alone = {name: value for name, value in members_of(file).items() if name != "known"}
     file.write_text(json.dumps(alone), encoding="utf-8")
     assert judged_here(file, None)[1]["against"] is None

@@ -11,9 +11,9 @@ from html import unescape
 import pytest
 
 from consent.messages import Web
-from consent.served import read_page
 from consent.site import SiteConfig, make_site, read_files, version_of
 from consent.site_headers import JUDGED, header_text, integrity, origin_of
+from consent.site_page import read_page
 from consent.templates import templates_json
 from tests.site_files import PAGE, WORKER, small_files
 from vault.crypto.keys import SigningKey
@@ -67,9 +67,14 @@ def test_the_worker_has_a_policy_of_its_own_and_files_are_kept_for_ever() -> Non
     assert dict(module) == {
         "Content-Type": "text/javascript; charset=utf-8",
         "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "publickey-credentials-get=(self),"
+        " publickey-credentials-create=(self), camera=()",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
     }
 
 
@@ -97,6 +102,7 @@ def test_the_page_holds_its_settings_the_map_and_no_script_besides() -> None:
         "demo": False,
         "lists": None,
         "passkeys": True,
+        "keeps": True,
         "templates": sha256(templates_json()).hexdigest(),
         "version": SITE.version,
     }
@@ -128,7 +134,16 @@ def test_the_worker_lists_what_opens_the_app_offline() -> None:
     text = SITE.answers["/sw.js"].body.decode()
     assert f'"cv-{SITE.version}"' in text
     listed = json.loads(text.partition("FILES = ")[2].partition(";")[0])
-    assert sorted(listed) == sorted(path for path in SITE.answers if path != "/sw.js")
+    wanted = {path: sri(sent.body) for path, sent in SITE.answers.items() if path != "/sw.js"}
+    assert listed == wanted
+
+
+def test_another_page_has_another_worker_though_the_version_is_the_same() -> None:
+    """So that a page with other pins or another list does not leave the old one in the cache."""
+    other = make_site(small_files(), SiteConfig(CONFIG.vault, KEY, LOG, lists="https://a.example"))
+    assert other.version == SITE.version
+    assert other.answers["/"].body != SITE.answers["/"].body
+    assert other.answers["/sw.js"].body != SITE.answers["/sw.js"].body
 
 
 @pytest.mark.parametrize("name", sorted(small_files()))

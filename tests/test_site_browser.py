@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from consent.site import Site, SiteConfig, make_site
+from consent.commands.browser import as_browser
+from consent.site import Site, SiteConfig, make_site, read_files
 from consent.site_headers import integrity
 from consent.site_http import make_own
 from tests.browser import find_browser
@@ -256,12 +257,84 @@ def test_the_worker_starts_under_its_own_policy_and_keeps_the_files(chromium: Br
     site = made(app_js=WORKS + LOADS)
     with shown(chromium, site) as found:
         found.page.wait_for_function("document.documentElement.dataset.ran")
-        assert found.said["worker"] == f"cv-{site.version}"
+        name = f"cv-{site.version}"
+        assert found.said["worker"] == name
         kept = found.page.evaluate(
-            f"caches.open('cv-{site.version}').then((c) => c.keys())"
+            f"caches.open('{name}').then((c) => c.keys())"
             ".then((all) => all.map((each) => new URL(each.url).pathname))"
         )
         assert sorted(kept) == sorted(path for path in site.answers if path != "/sw.js")
+
+
+NAMES = """const policy = trustedTypes.createPolicy("cv-sw", { createScriptURL: (url) => {
+  if (url === "/sw.js") return url; throw new TypeError(url); } });
+navigator.serviceWorker.register(policy.createScriptURL("/sw.js"), { updateViaCache: "none" });
+"""
+
+
+def worker_of_the_package() -> str:
+    return read_files()["sw.js"].decode()
+
+
+def to_the_worker(path: str, change: Change) -> Change:
+    """Return a change of what the worker alone asks for: it has the address of no document."""
+
+    def changed(answer: Answered) -> None:
+        if answer.path == path and answer.asked.get("sec-fetch-dest") == "empty":
+            change(answer)
+
+    return changed
+
+
+def evil(answer: Answered) -> None:
+    answer.body = answer.body.replace(STATIC.encode(), b"evil")
+
+
+def kept_after(browser: Browser, change: Change, worker: str) -> str:
+    """Return the page that the worker keeps when its server changes answers; "" for none."""
+    site = made(app_js=NAMES + LOADS, sw_js=worker)
+    with shown(browser, site, change) as found:
+        asked = """async () => {
+          for (let n = 0; n < 100; n++) {
+            const [name] = await caches.keys(), open = name && await caches.open(name);
+            const kept = open && await open.match("/");
+            if (kept) return kept.text();
+            const { installing, active } = await navigator.serviceWorker.getRegistration() ?? {};
+            if (n > 20 && !installing && !active) return "";
+            await new Promise((done) => setTimeout(done, 50));
+          }
+          return "";
+        }"""
+        return str(found.page.evaluate(asked))
+
+
+def test_the_worker_keeps_no_other_page_than_the_one_it_was_published_with(
+    chromium: Browser,
+) -> None:
+    worker = worker_of_the_package()
+    assert STATIC in kept_after(chromium, lambda _: None, worker)
+    assert kept_after(chromium, to_the_worker("/", evil), worker) == ""
+    blind = worker.replace("{ integrity }", "{}")  # the control
+    assert blind != worker
+    assert "evil" in kept_after(chromium, to_the_worker("/", evil), blind)
+
+
+def test_this_program_asks_as_the_browser_does(chromium: Browser) -> None:
+    asked: dict[str, dict[str, str]] = {}
+
+    def note(answer: Answered) -> None:
+        if answer.asked.get("sec-fetch-dest") != "empty":
+            asked.setdefault(answer.path, answer.asked)
+
+    with shown(chromium, made(app_js=WORKS + LOADS), note) as found:
+        url = found.url
+    assert {"/", "/sw.js", "/icon.svg"} <= set(asked)
+    changing = {"host", "connection", "user-agent", "accept-language", "sec-ch-ua"}
+    for path, theirs in asked.items():
+        ours = {name.lower(): value for name, value in as_browser(path, url).items()}
+        assert {*theirs} - {"host", "connection"} == {*ours}, path
+        for name in {*ours} - changing:
+            assert theirs[name] == ours[name], (path, name)
 
 
 def test_a_page_cannot_be_framed(chromium: Browser) -> None:

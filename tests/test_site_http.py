@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import httpx2
 import pytest
@@ -21,16 +21,21 @@ from consent import site_log
 from consent.app import make_app, schemas, site_of
 from consent.commands.listen import listen_localhost
 from consent.demo.cast import CITY, compose
+from consent.log.checkpoint import Checkpoint
 from consent.messages import Web
 from consent.middleware import HEADERS, HSTS
 from consent.place import Settings, make_place, open_place
 from consent.policy import check_logged
 from consent.replay import Finding, Replay
+from consent.report.page import render_page
+from consent.report.signed import make_report
+from consent.report.tally import Tally
 from consent.sandbox.front import Front
-from consent.served import read_page
 from consent.site import Site, make_site, read_files
 from consent.site_http import make_own
+from consent.site_page import read_page
 from tests.attacks import STRANGER
+from tests.report_sample import judged_of
 from tests.site_files import config_of, put_site, small_files
 from tests.town import Town
 from tests.world import URL, Seeded, World
@@ -68,7 +73,7 @@ def test_every_file_is_sent_as_it_was_made_with_exactly_its_headers(town: Town) 
     for path, sent in town.site.answers.items():
         reply = town.client.get(path, headers={"Accept-Encoding": "identity"})
         assert (reply.status_code, reply.content) == (200, sent.body)
-        added = {**HEADERS, "Strict-Transport-Security": HSTS, "Vary": "Accept-Encoding"}
+        added = {**HEADERS, "Strict-Transport-Security": HSTS, "Vary": "Accept, Accept-Encoding"}
         wanted = {"content-length": str(len(sent.body))}
         wanted |= {name.lower(): value for name, value in {**added, **sent.headers}.items()}
         assert dict(reply.headers) == wanted
@@ -98,6 +103,31 @@ def test_anything_else_is_the_404_of_all(town: Town, path: str) -> None:
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.headers["cache-control"] == "no-store"
     assert reply.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
+
+
+def test_whoever_looks_only_whether_it_is_there_is_told_so(town: Town) -> None:
+    for path in ("/", "/sw.js", "/icon.svg", "/manifest.webmanifest"):
+        seen, got = town.client.head(path), town.client.get(path)
+        assert (seen.status_code, seen.content) == (200, b"")
+        assert seen.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip; q=1", True),
+        ("gzip;q=0, identity", False),
+        ("gzip;q=0.000", False),
+        ("x-gzip", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+def test_gzip_is_sent_to_those_who_take_it(town: Town, accepted: str, packed: bool) -> None:
+    reply = town.client.get("/", headers={"accept-encoding": accepted})
+    assert ("content-encoding" in reply.headers) is packed
 
 
 def test_a_vault_without_an_app_serves_none(world: World) -> None:
@@ -195,6 +225,29 @@ def test_the_auditors_replay_takes_it(world: World) -> None:
     report = world.auditor().audit()
     assert report.findings == []
     assert report.counts["web"] == 1
+
+
+def test_an_audit_reports_every_list_also_one_that_stood_for_a_moment(world: World) -> None:
+    """The newest is the good one again; who looks at it alone sees nothing."""
+    good = put_site(world)
+    world.time += 1
+    evil = put_site(world, make_site(small_files(app_js="steal();"), config_of(world)))
+    world.time += 1
+    put_site(world, good)
+    tally = Tally()
+    replay = Replay(world.place.settings.auditor, tally=tally)
+    rows = world.database.read(lambda tx: journal.entries_from(tx, 0, 100))
+    for index, row in enumerate(rows):
+        replay.take(index, row.at, row.text)
+    listed = cast("list[dict[str, Json]]", tally.plain()["web"])
+    assert [row["version"] for row in listed] == [good.version, evil.version, good.version]
+    assert [row["index"] for row in listed] == [1, 2, 3]
+    assert [row["at"] for row in listed] == [world.time - 2, world.time - 1, world.time]
+    assert "web" not in Tally().plain()
+    judged = judged_of(Checkpoint("vault.example/log", 4, bytes(32)), {}, [], 0)
+    page = render_page(make_report(judged, tally, STRANGER.public, 1), "", "en")
+    assert "Lists of what the vault served: 3. The newest:" in page
+    assert (page.count(f"<bdi>{good.version}"), page.count(f"<bdi>{evil.version}")) == (2, 1)
 
 
 # The server's start

@@ -16,15 +16,16 @@ from consent import accredit
 from consent.accredit import Register, close_log, turn_log
 from consent.commands import register
 from consent.commands.register import Place, make_place, open_place, publish
-from consent.commands.turn import Turned, log_entry, turn_place
+from consent.commands.turn import TRIES, Turned, log_entry, turn_place
 from consent.logged import check_logged
 from consent.turns import Turn, walk_turns
 from tests.listing import AUDITOR, NOW, listing
 from tests.test_commands import run
+from tests.test_policy import W1, W2
 from tests.turned_scene import FIRST, Book
 from vault.directory import Directory, check_successor, read_directory
 from vault.encoding import compact_json
-from vault.errors import BadDirectory, BadProof, DifferentBytes, Unreachable
+from vault.errors import BadDirectory, BadProof, DifferentBytes, NotWitnessed, Unreachable
 from vault.messages import LogEntry
 from vault.wire import Answer
 
@@ -41,6 +42,7 @@ class Vault:
         self.versions: list[Directory] = []
         self.posts: list[str] = []
         self.lose = ""  # "before" or "after" it is logged
+        self.silent = False  # whether no witness cosigned yet
         self.late = False  # whether something is logged after a turn
 
     @property
@@ -56,7 +58,7 @@ class Vault:
         book = self._take(text)
         if lost == "after":
             raise Unreachable("no answer")
-        return Answer({"proof": book.proof(text)}, "")
+        return Answer({"proof": book.proof(text, silent=self.silent)}, "")
 
     def _take(self, text: str) -> Book:
         for book in self.books:
@@ -246,6 +248,28 @@ def test_a_vault_that_logs_something_after_the_turn_gets_no_closing(desk: Desk) 
     desk.check_settled(desk.turn(following))
 
 
+def test_the_last_tree_is_written_down_with_its_quorum_alone(tmp_path: Path) -> None:
+    vault = Vault()
+    vault.books = [Book(FIRST, W1, W2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(register, "Wire", lambda url, key=None: vault)
+        desk, waits = Desk(tmp_path / "auditor", vault), list[float]()
+        desk.publish()
+        vault.silent, before = True, desk.place.register
+        words = (URL, vault.next.entry, LIFE, waits.append)
+        with pytest.raises(NotWitnessed):
+            turn_place(desk.place, *words)
+        assert (desk.place.register, len(waits)) == (before, TRIES)
+        assert len(vault.versions) == 2  # no closing
+
+        def cosign(_: float) -> None:
+            vault.silent = False
+
+        turned = turn_place(desk.place, *words[:3], cosign)
+        assert len(set(vault.posts[1:-1])) == 1  # the same turn each time
+        desk.check_settled(turned)
+
+
 def test_a_turn_that_the_vault_refuses_leaves_everything_as_it_was(desk: Desk) -> None:
     vault, following = desk.vault, desk.vault.next
     held, kept = desk.place.held(), desk.place.register
@@ -291,6 +315,8 @@ def test_only_a_new_log_under_the_first_one_goes_on() -> None:
             turn_log(listed, entry(same))
         with pytest.raises(BadDirectory, match="another key already"):
             turn_log(listed, entry(same, "other"))
+    with pytest.raises(BadDirectory, match="has the key of a log before"):
+        turn_log(first, entry("/a", FIRST))
     with pytest.raises(BadDirectory, match="does not stand under"):
         turn_log(first, entry("-2027"))
     assert turn_log(first, entry("/a")).log == entry("/a")

@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 
 from consent import policy
 from consent.answers import Total
+from consent.evidence import judge_evidence, read_evidence
+from consent.log.checkpoint import Checkpoint, sign_checkpoint
 from consent.log.note import read_vkey
 from consent.log.proof import read_proof
+from consent.log.refusal import Refusal, judge_refusal
 from consent.log.tlog_policy import policy_of
 from consent.logged import (
     Log,
@@ -410,6 +413,25 @@ def test_a_log_is_served_under_the_first_one() -> None:
         logs_of(twice)
     with pytest.raises(BadProof, match="knows no log"):
         log_named(SCENE.closing, f"{FIRST}/2028")
+
+
+def test_logs_of_one_key_are_no_two_logs() -> None:
+    same = Book(f"{FIRST}/2027")
+    same.key = SCENE.one.key
+    with pytest.raises(BadDirectory, match="two logs of one key"):
+        logs_of(follow(SCENE.turn, log=same.entry, earlier=(SCENE.one.closed(),)))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_key_of_a_log_that_ended_is_accused_of_what_it_signs_elsewhere(number: int) -> None:
+    book = SCENE.books[number]
+    note = sign_checkpoint(Checkpoint("evil.example", 3, bytes(32)), book.key)
+    with pytest.raises(BadProof) as refused:
+        log_named(SCENE.closing_2, "evil.example", note)
+    found = read_evidence(refused.value.evidence.encode())
+    assert isinstance(found, Refusal)
+    judge_evidence(found, book.vkey)
+    assert judge_refusal(found).signed
 
 
 # Receipts

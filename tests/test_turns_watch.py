@@ -10,20 +10,28 @@ from pathlib import Path
 import pytest
 
 from consent.commands import watch as command
+from consent.commands import web as http
 from consent.commands.alerts import Alerts
 from consent.copies import LOG
-from consent.evidence import Fork, judge_evidence
+from consent.evidence import Fork, judge_evidence, read_evidence
+from consent.log.refusal import Refusal
 from consent.log.tlog_policy import policy_of
-from consent.succession import Succession, suffix_of
+from consent.succession import HIDDEN, Succession, suffix_of
+from consent.terminal import new_app
 from consent.turns import Turn
 from consent.watch import Look, Watch
+from tests.listing import AUDITOR
+from tests.test_evidence import run_app
 from tests.test_policy import W1, WALL
-from tests.turned_scene import FIRST, Book, Scene
+from tests.turned_scene import FIRST, Book, Scene, follow
 from vault.crypto.keys import SigningKey
-from vault.encoding import Json, compact_json
+from vault.encoding import Json, b64u, compact_json
 from vault.errors import BadPlace, NotFound, Unreachable
 
 URL = "https://vault.example"
+APP = new_app("Trial.")
+APP.command("watch")(command.watch)
+APP.callback()(lambda: None)
 STRANGER = SigningKey(b"\x77" * 32)
 
 
@@ -79,8 +87,15 @@ def watch_of(web: Web, book: Book | None = None) -> Watch:
     return Watch(policy, one.vkey, f"{URL}/log{suffix}", web.fetch, suffix=suffix)
 
 
-def chain_of(web: Web) -> Succession:
-    return Succession(watch_of(web))
+def chain_of(web: Web, *auditors: bytes) -> Succession:
+    return Succession(watch_of(web), auditors or (AUDITOR.public,))
+
+
+def again(web: Web, chain: Succession, *auditors: bytes) -> Succession:
+    """The same watch after a restart."""
+    fresh = chain_of(web, *auditors)
+    fresh.restore(chain.kept)
+    return fresh
 
 
 def told(look: Look) -> list[tuple[str, str]]:
@@ -117,15 +132,16 @@ def test_several_turns_are_followed_in_one_look(web: Web) -> None:
     assert (at.alarms, at.size, at.kept) == ((), 2, web.scene.three.note())
 
 
-def test_fresh_watch_begins_with_the_log_that_goes_on(web: Web) -> None:
+def test_fresh_watch_begins_with_the_log_that_goes_on_and_says_so(web: Web) -> None:
     web.shown = 2
-    look = chain_of(web).look(WALL)
-    assert (told(look), look.size) == ([], 4)
-    assert "/log/checkpoint" not in web.asked
+    chain = chain_of(web)
+    look = chain.look(WALL)
+    assert (told(look), look.size) == ([("turned", LOG)], 4)
+    assert told(chain.look(WALL, look.kept)) == []
 
 
 def test_watch_that_pins_a_later_log_goes_on_from_there(web: Web) -> None:
-    chain = Succession(watch_of(web, web.scene.two))
+    chain = Succession(watch_of(web, web.scene.two), (AUDITOR.public,))
     web.shown = 2
     before = chain.look(WALL)
     assert (told(before), before.size) == ([], 4)
@@ -163,7 +179,88 @@ def test_vault_that_does_not_say_where_the_log_went_is_watched_as_before(web: We
     web.silent = False
     assert told(chain_of(web).look(WALL, web.scene.two.note())) == []
     with pytest.raises(BadPlace):
-        chain_of(web).look(WALL, web.scene.three.note())
+        chain_of(web).look(WALL, Book("other.example/log", W1).note())
+
+
+# A vault that goes back, or hides where its log went
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_vault_that_goes_back_to_the_log_before_is_an_alarm_with_evidence(
+    web: Web, restarted: bool
+) -> None:
+    chain, scene, web.shown = chain_of(web), web.scene, 2
+    kept = chain.look(WALL).kept
+    chain = again(web, chain) if restarted else chain
+    assert told(chain.look(WALL, kept)) == []  # the control
+    web.shown = 1
+    look = chain.look(WALL, kept)
+    assert told(look) == [("shrunk", LOG), ("missing", LOG)]
+    assert look.kept == kept
+    found = look.alarms[0].evidence
+    assert isinstance(found, Refusal)
+    judge_evidence(found, scene.two.vkey)
+    assert (found.note, found.known, found.at) == (scene.one.note(), kept, WALL)
+
+
+def test_vault_that_goes_back_is_an_alarm_to_a_watch_that_lost_its_turns(web: Web) -> None:
+    web.shown = 2
+    kept = chain_of(web).look(WALL).kept
+    web.shown = 1
+    look = chain_of(web).look(WALL, kept)
+    assert (told(look), look.size, look.kept) == ([("shrunk", LOG)], None, kept)
+    web.shown, web.turns = 2, []
+    assert told(chain_of(web).look(WALL, kept)) == [("missing", LOG)]
+
+
+@pytest.mark.parametrize("how", ["no turn", "no word", "no quorum"])
+def test_hidden_turn_is_an_alarm_after_an_hour_also_over_a_restart(web: Web, how: str) -> None:
+    scene, web.shown = web.scene, 2
+    chain, kept = chain_of(web), scene.one.note(4)
+    proof = scene.one.proof(scene.turn.text, silent=True)
+    web.turns = [Turn(directory=scene.turn.text, proof=proof)] if how == "no quorum" else []
+    web.silent = how == "no word"
+    assert told(chain.look(WALL, kept)) == []
+    assert told(again(web, chain).look(WALL + HIDDEN - 1, kept)) == []
+    late = again(web, chain)
+    assert told(late.look(WALL + HIDDEN, kept)) == [("missing", LOG)]
+    web.turns, web.silent = None, False
+    assert late.look(WALL + HIDDEN, kept).alarms == ()
+    assert late.since is None
+
+
+def test_log_that_grows_after_its_turn_is_an_alarm_while_the_next_one_goes_on(web: Web) -> None:
+    scene, web.shown = web.scene, 2
+    chain, web.turns = chain_of(web), scene.turns[:1]
+    kept = chain.look(WALL).kept
+    assert chain.look(WALL, kept).alarms == ()  # the control
+    scene.one.add("grant beyond the end")
+    look = again(web, chain).look(WALL, kept)
+    assert (told(look), look.size, look.kept) == ([("invalid", LOG)], 4, kept)
+    assert f"{FIRST}, which ended: it turned with 4 entries, and shows 5" in look.alarms[0].detail
+
+
+def test_watch_with_a_pinned_auditor_takes_that_auditors_turns_alone(web: Web) -> None:
+    scene, web.shown = web.scene, 2
+    evil = Book(f"{FIRST}/evil", W1)
+    turn = follow(scene.first, STRANGER, log=evil.entry)
+    scene.one.texts[-1] = turn.text
+    scene.two = evil
+    evil.add("anything")
+    web.turns = [Turn(directory=turn.text, proof=scene.one.proof(turn.text))]
+    look = chain_of(web).look(WALL)
+    assert (told(look), look.size) == ([("invalid", LOG)], 4)
+    assert "not signed by the pinned auditor" in look.alarms[0].detail
+    unpinned = Succession(watch_of(web))
+    (line,) = unpinned.look(WALL).turned
+    assert f"{FIRST}/evil goes on; who signed the turn was not checked" in line.detail
+    # What was followed before the auditor was pinned counts no more.
+    assert (unpinned.ends != [], again(web, unpinned).ends) == (True, [])
+
+
+def test_turns_that_were_kept_in_no_form_are_refused(web: Web) -> None:
+    with pytest.raises(BadPlace, match="kept of turns"):
+        chain_of(web).restore("no json")
 
 
 # Lies
@@ -264,6 +361,35 @@ def test_alert_file_gets_one_line_of_a_turn(web: Web, tmp_path: Path) -> None:
     assert "turned (another log goes on), the log: it ended" in command.line_of(look, "en")
     assert "turned（" not in command.line_of(look, "zh-CN")
     assert "由下一个日志接续" in command.line_of(look, "zh-CN")
+
+
+def test_unturned_vault_ends_no_watch_and_is_told_with_its_evidence(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code, alert file, webhook and evidence, by a watch that starts anew each time."""
+    hook = list[dict[str, Json]]()
+    monkeypatch.setattr(http.Web, "post", lambda _, url, told: hook.append(told))
+    monkeypatch.setattr(http.Web, "fetch", lambda _, url, most: web.fetch(url, most))
+    monkeypatch.setattr("time.time", lambda: float(WALL))
+    policy, alerts = tmp_path / "log.policy", tmp_path / "alerts.jsonl"
+    policy.write_text(f"log {web.scene.one.vkey}\nwitness W {W1.vkey}\nquorum W\n", "utf-8")
+    words = [URL, "--policy", policy, "--state", tmp_path / "seen.note", "--alert", alerts]
+    words += ["--webhook", "https://hook.example/", "--auditor", b64u(AUDITOR.public), "--once"]
+
+    def once() -> int:
+        return run_app(APP, "watch", *words).code
+
+    web.shown = 2
+    assert once() == 0
+    web.shown = 1
+    assert (once(), once()) == (1, 1)
+    lines = [json.loads(line) for line in alerts.read_text("utf-8").splitlines()]
+    assert [line["kind"] for line in lines] == ["turned", "shrunk", "missing"]
+    assert hook == lines
+    found = read_evidence(Path(lines[1]["evidence"]).read_bytes())
+    judge_evidence(found, web.scene.two.vkey)
+    web.shown = 2
+    assert once() == 0
 
 
 def test_suffix_is_what_stands_after_the_first_logs_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -24,22 +25,32 @@ from consent.evidence import (
     read_evidence,
 )
 from consent.log import merkle
+from consent.log import refusal as rules
 from consent.log.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
 from consent.log.cosignature import LatticeKey, cosign, verify_cosignature
-from consent.log.note import COSIGNATURE, MAX_SIGNATURES, ML_DSA_44, VerifierKey, read_note
+from consent.log.note import (
+    COSIGNATURE,
+    MAX_SIGNATURES,
+    ML_DSA_44,
+    Signature,
+    VerifierKey,
+    read_note,
+)
 from consent.log.proof import MAX_HASHES
+from consent.log.refusal import Refusal
 from consent.log.submission import write_request
 from consent.log.tlog_policy import open_checkpoint
-from consent.witness import core
+from consent.witness import core, shelf
 from consent.witness import http as witness_http
 from consent.witness.core import Store, Witness, log_id, read_request
 from consent.witness.http import BODY_LIMIT, STATUS, make_witness, status_of
 from consent.witness.place import MOST_KEPT, FileStore, MemoryStore
+from consent.witness.twins import MOST_TRIED
 from tests.log import naive
 from tests.log.vectors import VECTORS, unhex
 from tests.small_log import NOW, WITNESS, WITNESS_KEY, SmallLog, body, witness_of
 from vault import calls
-from vault.crypto.keys import SigningKey
+from vault.crypto.keys import SigningKey, verify_signature
 from vault.errors import (
     BadInput,
     BadPlace,
@@ -573,14 +584,124 @@ def test_full_shelf_of_questions_leaves_room_for_a_fork_and_for_other_logs(tmp_p
     for size in range(6, long.size):
         with pytest.raises(Forked):
             witness.add_checkpoint(body(5, [], long.note(size)))
-    assert len(kept(tmp_path)) == MOST_KEPT
+    assert len(kept(tmp_path)) == MOST_KEPT + 5
     with pytest.raises(Forked):
         witness.add_checkpoint(BRANCH.request(5))
     other = witness_of(GHOST, store=FileStore(tmp_path))
     other.add_checkpoint(GHOST.request(0, 5))
     with pytest.raises(Forked):
         other.add_checkpoint(body(5, [], GHOST.note()))
-    assert len(kept(tmp_path)) == MOST_KEPT + 2
+    assert len(kept(tmp_path)) == MOST_KEPT + 7
+
+
+def test_question_that_matters_is_kept_after_many_harmless_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "MOST_KEPT", 3)
+    witness = keeping(tmp_path)
+    long = SmallLog(ORIGIN, 40)
+
+    def ask_for(log: SmallLog, *sizes: int) -> list[int]:
+        for size in sizes:
+            with pytest.raises(Forked):
+                witness.add_checkpoint(body(5, [], log.note(size)))
+        found = [one for one in kept(tmp_path) if isinstance(one, Challenge)]
+        return sorted(read_checkpoint(read_note(one.second).text).size for one in found)
+
+    assert ask_for(long, *range(6, 15)) == [6, 7, 8, 12, 13, 14]
+    assert 20 in ask_for(long.branch(2).grow(30), 20)
+    assert ask_for(long, 21, 22) == [6, 7, 8, 20, 21, 22]
+
+
+# What a stranger can make it do
+
+
+@dataclass
+class Counted(MemoryStore):
+    """Notes in memory, of which one cannot be read; counts what is read."""
+
+    broken: str = ""
+    read: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def newest(self, origin: str) -> str | None:
+        self.read.append(origin)
+        if origin == self.broken:
+            raise BadPlace("the disk is gone")
+        return super().newest(origin)
+
+
+def crowd(note: str, key: VerifierKey, count: int) -> str:
+    """The note with lines whose key ids fit a known key, and that sign nothing."""
+    names = [f"x{number}" for number in range(count)]
+    lines = (
+        Signature(name, VerifierKey(name, key.alg, key.public).key_id, bytes(64)) for name in names
+    )
+    return note + "".join(map(str, lines))
+
+
+def test_note_of_a_stranger_costs_neither_files_nor_many_verifications(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logs, tried = [SmallLog(f"log{number}.example", 1) for number in range(30)], list[bytes]()
+    store = Counted()
+    witness = witness_of(*logs, store=store)
+
+    def verify(public: bytes, value: bytes, text: bytes) -> None:
+        tried.append(public)
+        verify_signature(public, value, text)
+
+    monkeypatch.setattr(rules, "verify_signature", verify)
+    stranger = SmallLog("unknown.example", 3)
+    note = crowd(stranger.note(), logs[7].vkey, 90)
+    assert ask(witness, body(0, [], note)).status == 404
+    assert (store.read, len(tried) <= MOST_TRIED) == ([], True)
+    assert tried  # the control: there were some that fit
+    tried.clear()
+    assert ask(witness, stranger.request(0)).status == 404
+    assert (store.read, tried) == ([], [])
+    twin = SmallLog("unknown.example", 3, logs[7].key)
+    assert ask(witness, twin.request(0)).status == 404
+    assert store.read == [logs[7].origin]
+    assert len(store.kept) == 1
+
+
+def test_one_logs_file_that_cannot_be_read_is_nobody_elses_trouble() -> None:
+    store = Counted(broken=GHOST.origin)
+    witness = witness_of(LOG, GHOST, store=store)
+    assert ask(witness, SmallLog("unknown.example", 3).request(0)).status == 404
+    assert ask(witness, SmallLog("unknown.example", 3, GHOST.key).request(0)).status == 404
+    (found,) = store.kept.values()  # it is kept, without the note that could not be read
+    assert isinstance(found, Refusal)
+    assert (found.log, found.known) == (str(GHOST.vkey), "")
+    assert ask(witness, LOG.request(0)).status == 200
+
+
+# A log that ended
+
+
+def test_nothing_past_the_last_tree_is_cosigned_and_that_tree_once(tmp_path: Path) -> None:
+    store = FileStore(shelves(tmp_path))
+
+    def ended(size: int | None) -> Witness:
+        known = {ORIGIN: [LOG.vkey], GHOST.origin: [GHOST.vkey]}
+        ends = {} if size is None else {ORIGIN: size}
+        return Witness(WITNESS, [WITNESS_KEY], known, store, lambda: NOW, ends)
+
+    ended(None).add_checkpoint(LOG.request(0, 3))
+    assert ask(ended(4), LOG.request(3, 5)).status == 403
+    ended(4).add_checkpoint(LOG.request(3, 4))
+    for size in (4, 5):
+        said = ask(ended(4), LOG.request(4, size))
+        assert (said.status, "ended with 4 entries" in said.text) == (403, True)
+    assert read_checkpoint(read_note(ended(4).newest(ORIGIN)).text).size == 4
+    assert kept(tmp_path) == []
+    assert ask(ended(4), LOG.branch(2).grow(3).request(4, 4)).status == 422
+    assert [one.kind for one in kept(tmp_path)] == ["fork"]  # a fork of it is kept still
+    ended(4).add_checkpoint(GHOST.request(0, 5))
+    ended(None).add_checkpoint(LOG.request(4, 5))  # the control
 
 
 def test_evidence_holds_no_line_that_somebody_added(tmp_path: Path) -> None:

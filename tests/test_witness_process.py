@@ -27,7 +27,7 @@ from consent.witness.core import log_id
 from consent.witness.place import add_log, open_place
 from tests.small_log import SmallLog
 from vault.encoding import Json
-from vault.errors import BadPlace, BadShape
+from vault.errors import BadPlace, BadProof, BadShape
 
 NAME, ORIGIN = "w1.example", "vault.example/log"
 COMMAND = get_command(witness_app)
@@ -209,6 +209,22 @@ def test_log_is_known_from_when_it_is_added(folder: Path) -> None:
     renewed.key = SmallLog("its next key").key
     assert run("add-log", folder, renewed.vkey).code == 0
     assert open_place(folder).logs["second.example"] == (renewed.vkey, second.vkey)
+
+
+def test_log_that_turned_is_ended_by_its_vkey(folder: Path, log: SmallLog) -> None:
+    place = open_place(folder)
+    place.witness(lambda: 1).add_checkpoint(log.request(0, 5))
+    assert run("end-log", folder, log.vkey, "--size", 4).code == 1  # more is cosigned already
+    assert run("end-log", folder, SmallLog(ORIGIN, 1, SmallLog("x").key).vkey).code == 1
+    assert open_place(folder).ended == {}
+    assert run("end-log", folder, log.vkey, "--json").json == {"origin": ORIGIN, "size": 5}
+    assert run("end-log", folder, log.vkey, "--size", 5).code == 0  # again: the same
+    assert run("end-log", folder, log.vkey, "--size", 6).code == 1
+    with pytest.raises(BadProof, match="ended with 5 entries"):
+        open_place(folder).witness(lambda: 2).add_checkpoint(log.request(5, 8))
+    (folder / "logs.ended").write_text(f"{ORIGIN} many\n", encoding="utf-8")
+    with pytest.raises(BadPlace, match=r"logs\.ended"):
+        open_place(folder)
 
 
 def test_one_key_is_not_two_logs_and_not_a_witness(folder: Path, log: SmallLog) -> None:

@@ -1,7 +1,8 @@
 """``carbonvault directory turn``: one log ends, the next one goes on (docs/protocol.md section 6).
 
 1. The turn: a directory whose `log` is the next one. The vault logs it last in the log that ends.
-2. The register then lists that log as ended, with the tree that the turn's proof shows.
+2. The register then lists that log as ended, with the tree that the turn's proof shows: one that
+   its witnesses cosigned, where it has a quorum. What nobody else saw is not written down for ever.
 3. The closing: the directory that says so, first entry of the next log.
 
 Until the closing is there the vault takes nothing else. What was begun is finished by the same
@@ -11,6 +12,8 @@ asked for again with the same bytes.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -20,11 +23,16 @@ from consent.accredit import DIRECTORY_LIFE, close_log, turn_log
 from consent.commands.register import Place, open_place, post, publish, sign_next
 from consent.log.note import read_vkey
 from consent.log.proof import Logged, verify_proof
+from consent.log.tlog_policy import policy_of
 from consent.terminal import JsonOut, spoken, tell
 from vault.directory import Directory
 from vault.encoding import Json
-from vault.errors import BadDirectory, BadProof
+from vault.errors import BadDirectory, BadProof, NotWitnessed
 from vault.messages import LogEntry
+
+EVERY, TRIES = 2, 30
+"""Seconds between two questions for the last tree with its quorum, and how many there are."""
+Pause = Callable[[float], None]
 
 
 class Turned(NamedTuple):
@@ -78,7 +86,13 @@ def log_entry(vkey: str, witness: list[str] | None, quorum: int) -> LogEntry:
     return LogEntry(origin=read_vkey(vkey).name, vkey=vkey, witnesses=witnesses, quorum=quorum)
 
 
-def turn_place(place: Place, url: str, entry: LogEntry, life: int = DIRECTORY_LIFE) -> Turned:
+def turn_place(
+    place: Place,
+    url: str,
+    entry: LogEntry,
+    life: int = DIRECTORY_LIFE,
+    pause: Pause = time.sleep,
+) -> Turned:
     """Let the log of an auditor's folder end and another one go on; finish what was begun.
 
     Args:
@@ -86,14 +100,15 @@ def turn_place(place: Place, url: str, entry: LogEntry, life: int = DIRECTORY_LI
         url: the vault's URL.
         entry: the next log.
         life: seconds until the directories expire.
+        pause: waits so many seconds.
 
     Raises:
         BadDirectory: nothing is published yet, the log goes on already, or another turn is open.
         BadProof: the vault does not prove that the turn is the last entry of the log that ends.
-        Unreachable: call again.
+        NotWitnessed: for a minute its last tree lacked the quorum; call again. Unreachable: too.
     """
     if place.register.log is None or place.register.log.vkey != entry.vkey:
-        _end(place, url, entry, life)
+        _end(place, url, entry, life, pause)
         place = open_place(place.path)
     held = place.held()
     if held is None or held.earlier == place.register.earlier or place.register.log != entry:
@@ -104,15 +119,28 @@ def turn_place(place: Place, url: str, entry: LogEntry, life: int = DIRECTORY_LI
     return Turned(closing, logged.index)
 
 
-def _end(place: Place, url: str, entry: LogEntry, life: int) -> None:
+def _end(place: Place, url: str, entry: LogEntry, life: int, pause: Pause) -> None:
     """Publish the turn, and put the log that it ended into the register, with its last tree."""
     register, ended = turn_log(place.register, entry), place.register.log
     turning = _begun(place, url, entry)
     if turning is None:
         turning = sign_next(place, register, life, place.key(), place.next_public())
-    text = turning.text
-    logged = post(place, url, turning, lambda proof: _check_last(ended or entry, text, proof))
+    logged = _post_turn(place, url, turning, ended or entry, pause)
     place.save(close_log(place.register, entry, logged.size, logged.root))
+
+
+def _post_turn(place: Place, url: str, turning: Directory, ended: LogEntry, pause: Pause) -> Logged:
+    """Return a turn's place in the last tree, once the quorum of the log that ends cosigned it."""
+
+    def check(proof: str) -> Logged:
+        return _check_last(ended, turning.text, proof)
+
+    for _ in range(TRIES):
+        try:
+            return post(place, url, turning, check)
+        except NotWitnessed:  # the vault answers at once, and the witnesses come after
+            pause(EVERY)
+    return post(place, url, turning, check)
 
 
 def _begun(place: Place, url: str, entry: LogEntry) -> Directory | None:
@@ -133,9 +161,11 @@ def _begun(place: Place, url: str, entry: LogEntry) -> Directory | None:
 
 def _check_last(ended: LogEntry, text: str, proof: str) -> Logged:
     """Return a turn's place, once the log that it ends proves it as the last entry."""
-    found = verify_proof(proof, text, read_vkey(ended.vkey))
+    log, witnesses = read_vkey(ended.vkey), [*map(read_vkey, ended.witnesses)]
+    found = verify_proof(proof, text, log, witnesses)
     if found.index + 1 != found.size:
         raise BadProof(
             f"the turn is entry {found.index} of {found.size}: it must be the last of its log"
         )
+    policy_of(log, witnesses, ended.quorum).check(found.cosigned)
     return found

@@ -5,7 +5,8 @@
 
 An alarm is told to file and webhook when it begins and when it ends, not at each look (alerts.py).
 Its evidence is written each time. When the log turned into another one, a line of kind "turned"
-says so once, and the watch goes on with that one: no alarm.
+says so once, and the watch goes on with that one: no alarm. `<state>.turns` holds the turns that
+were followed, so that a vault which goes back is known after a restart too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from consent.place import read_text, replace_file
 from consent.succession import Succession, suffix_of
 from consent.terminal import REFUSED, JsonOut, own_locale, spoken, write_json
 from consent.watch import Look, Standing, Watch, log_of
-from vault.encoding import Json
+from vault.encoding import Json, unb64u
 from vault.errors import BadPlace, Locale
 
 WORDS: dict[Kind, dict[Locale, str]] = {
@@ -48,15 +49,22 @@ class Lookout:
     watch: Watch
     state: Path
     alerts: Alerts
+    auditors: tuple[bytes, ...] = ()
     standing: Standing = field(default_factory=Standing)
     succession: Succession = field(init=False)
     memory: Memory = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with the log that is pinned, and with the alarms that stood; raises BadPlace."""
-        self.succession = Succession(self.watch)
+        """Begin with the pinned log, its turns and the alarms that stood; raises BadPlace."""
+        self.succession = Succession(self.watch, self.auditors)
+        if kept := read_text(self._turns):
+            self.succession.restore(kept)
         self.memory = Memory(self.state.with_name(self.state.name + ".alarms"))
         self.memory.load(self.standing, self.alerts)
+
+    @property
+    def _turns(self) -> Path:
+        return self.state.with_name(self.state.name + ".turns")
 
     def look(self, at: int) -> tuple[Look, list[Alarm]]:
         """Return one look at unix seconds `at`, and the alarms that ended; raises BadPlace."""
@@ -70,9 +78,15 @@ class Lookout:
         self.memory.save(self.standing, self.alerts)
         self.alerts.send()
         self.memory.save(self.standing, self.alerts)
+        self._keep_turns()  # before the note of the log after them
         if look.kept is not None and look.kept != before:
             replace_file(self.state, look.kept.encode("utf-8"))
         return look, ended
+
+    def _keep_turns(self) -> None:
+        now, before = self.succession.kept, read_text(self._turns)
+        if now != (before or Succession(self.watch).kept):
+            replace_file(self._turns, now.encode("utf-8"))
 
 
 @spoken
@@ -100,17 +114,23 @@ def watch(
     mirror: Annotated[
         list[str] | None, typer.Option(help="URL of a mirror's tiles; once for each.")
     ] = None,
+    auditor: Annotated[
+        list[str] | None,
+        typer.Option(help="The auditor's public key, who must sign a turn; may be repeated."),
+    ] = None,
     json_out: JsonOut = False,
 ) -> None:
     """Look at a log and at what its witnesses hold; tell when they do not go together.
 
     Without --once it runs until it is stopped, and tells alarms by --alert and --webhook, not by
-    its exit code. Keep the evidence files: they prove a fork. A log that turned is followed.
+    its exit code. Keep the evidence files: they prove a fork. A log that turned is followed, with
+    --auditor where the auditor signed the turn.
 
     Example: carbonvault audit watch https://vault.example --policy log.policy --state seen.note
     """
     found, web, base = read_policy(_bytes_of(policy)), Web(), url.rstrip("/")
     mirrors = tuple(each.rstrip("/") for each in mirror or ())
+    auditors = tuple(unb64u(each, 32) for each in auditor or ())
     log = log_of(found, base)
     suffix = suffix_of(log.name, base)
     prefix = f"{base}/log{suffix}"
@@ -119,6 +139,7 @@ def watch(
         Watch(found, log, prefix, web.fetch, stale, mirrors, suffix, side_by_side),
         state,
         Alerts(folder, alert, webhook, web),
+        auditors,
     )
     if not once:
         keep_watch(lookout, every, json_out)

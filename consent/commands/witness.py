@@ -16,7 +16,7 @@ from consent.place import hold
 from consent.terminal import JsonOut, new_app, spoken, tell, write_json
 from consent.witness.core import Seen
 from consent.witness.http import make_witness
-from consent.witness.place import add_log, make_place, open_place
+from consent.witness.place import add_log, end_log, make_place, open_place
 from vault.encoding import Json
 
 witness_app = new_app("A witness: it cosigns a log's checkpoints, so that nobody sees another log.")
@@ -64,6 +64,30 @@ def add(
     key = add_log(folder, vkey)
     told = f"{key.name} is known. A server that runs must be started again."
     tell(json_out, {"origin": key.name}, told)
+
+
+@witness_app.command("end-log")
+@spoken
+def end(
+    folder: Where,
+    vkey: Annotated[str, typer.Argument(help="The vkey of the log that turned.")],
+    size: Annotated[
+        int | None,
+        typer.Option(min=0, help="Entries of its last tree; else what was cosigned last."),
+    ] = None,
+    json_out: JsonOut = False,
+) -> None:
+    """Cosign no more of a log that turned; a running server knows it when it starts again.
+
+    The directory after the turn lists the size of the last tree. Nothing beyond it is cosigned, and
+    that tree is not cosigned anew.
+
+    Example: carbonvault audit witness end-log ./witness VKEY --size 90
+    """
+    last = end_log(folder, vkey, size)
+    name = read_vkey(vkey).name
+    told = f"{name} ended with {last} entries. A server that runs must be started again."
+    tell(json_out, {"origin": name, "size": last}, told)
 
 
 @witness_app.command()

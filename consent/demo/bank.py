@@ -188,9 +188,9 @@ def forget(request: Request, here: AtIn) -> Response:
 
 
 @router.post("/next")
-def move_on(here: AtIn) -> Response:
+def move_on(here: AtIn, sent: FormIn) -> Response:
     """Let the demonstration's month end."""
-    here.visit.next_month()
+    here.visit.next_month(sent.get("month", ""))
     return go(here, "/")
 
 

@@ -224,7 +224,7 @@ def unlink(here: AtIn, who: KnownIn) -> Response:
 
 
 @router.post("/next")
-def move_on(here: AtIn) -> Response:
+def move_on(here: AtIn, sent: FormIn) -> Response:
     """Let the demonstration's month end."""
-    here.visit.next_month()
+    here.visit.next_month(sent.get("month", ""))
     return go(here, "/")

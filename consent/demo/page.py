@@ -133,7 +133,9 @@ def page(here: At, title: str, body: str, status: int = 200) -> HTMLResponse:
     visit = here.visit
     heading = here.says(title)
     clock = here.says("clock", month=visit.month)
-    foot = button("/next", here.says("next")) if visit.goes_on else f"<p>{here.says('ended')}</p>"
+    shown = f'<input type="hidden" name="month" value="{visit.month}">'
+    ended = f"<p>{here.says('ended')}</p>"
+    foot = button("/next", here.says("next"), shown) if visit.goes_on else ended
     text = (
         f'<!doctype html><html lang="{here.locale}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

@@ -24,7 +24,7 @@ from consent.demo.cast import BANK, SOURCES
 from consent.demo.scenes import Sources, begin_next
 from consent.demo.stage import Stage
 from vault.errors import BadShape
-from vault.months import DEFAULT_ZONE, Month, month_at
+from vault.months import DEFAULT_ZONE, Month, add_months, month_at
 
 LAST = Month("2026-12")
 """The demonstration has the tags' keys of one year."""
@@ -76,16 +76,24 @@ class Visit:
         """Whether there is a next month."""
         return self.month < LAST
 
-    def next_month(self) -> None:
+    def next_month(self, seen: str = "") -> None:
         """Let the running month end: what is booked is sent, and both sources close it.
+
+        Nothing ends when the month that somebody saw (``2026-01``) has ended already, as by a
+        second click. What a failure left open of the month before is closed first.
 
         Raises:
             BadShape: the demonstration's year has ended.
         """
         with self.lock:
             ending = self.month
+            if seen not in ("", ending):
+                return
             if not self.goes_on:
                 raise BadShape(f"the demonstration ends with {LAST}")
+            for source in self.sources.values():
+                source.directory = self.stage.directory()
+                source.close(add_months(ending, -1))
             self.stage.move(ending, day=28, hour=20)
             for source in self.sources.values():
                 source.check_attached()

@@ -5,12 +5,14 @@
      "quorum":2,"made":1767225600,"auditor":{"key":…,"id":"audit.example"},"self_audited":false,
      "demo":false,"names":{…},"counts":{"release":812,…},
      "findings":[{"index":17,"rule":"release","reason":…}],"unseen":[],"releases":[…],
-     "refusals":[…],"requests":[…],"ended":[…],"gaps":{…},"directories":[…],"erased":0,
+     "refusals":[…],"requests":[…],"ended":[…],"gaps":{…},"directories":[…],
+     "web":[{"index":2,"at":1767225600,"version":"bdad11e320529bc6"}],"erased":0,
      "active":{"links":…,"grants":…}}
 
 `earlier` are the logs that ended before this one, when there are any: `to` and every index count
-their entries too. Its bytes are compact JSON, members in this order, integers only: there is one
-text for one report. No total stands in it, no account and no link.
+their entries too. `web` are the lists of the web app, each in its place, when there are any. Its
+bytes are compact JSON, members in this order, integers only: there is one text for one report. No
+total stands in it, no account and no link.
 """
 
 from __future__ import annotations
@@ -125,6 +127,14 @@ class DirectoryRow(Shape):
     changes: tuple[ChangeRow, ...]
 
 
+class WebRow(Shape):
+    """A list of the web app that the vault logged: where, when (unix seconds), of which version."""
+
+    index: Count
+    at: Unix
+    version: str
+
+
 class Active(Shape):
     """What is alive at the end; ``links`` is None where the audit did not count them."""
 
@@ -171,6 +181,7 @@ class ReportText(Shape):
     ended: tuple[EndedRow, ...]
     gaps: Gaps
     directories: tuple[DirectoryRow, ...]
+    web: Annotated[tuple[WebRow, ...], Field(min_length=1)] | None = None
     erased: Count
     active: Active
 

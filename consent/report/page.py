@@ -193,6 +193,16 @@ def _section(sheet: Sheet, name: str, inside: str) -> str:
     )
 
 
+def _webs(sheet: Sheet) -> str:
+    rows = sheet.report.web or ()
+    told = [
+        sheet.say("webs_one", index=sheet.number(row.index), time=sheet.time(row.at))
+        + f" <code>{sheet.quote(row.version)}</code>"
+        for row in rows[-MOST_INDEXES:]
+    ]
+    return sheet.say("webs_all", count=sheet.number(len(rows))) + "<br>" + "<br>".join(told)
+
+
 def _who(sheet: Sheet) -> str:
     report = sheet.report
     key = report.auditor.key
@@ -206,6 +216,7 @@ def _who(sheet: Sheet) -> str:
         *([("logs", _logs(sheet))] if report.earlier else []),
         ("entries", _range(sheet)),
         ("root", f"<code>{report.root.hex()}</code>"),
+        *([("webs", _webs(sheet))] if report.web else []),
         ("witnesses", _witnesses(sheet)),
     ]
     items = "".join(f"<dt>{sheet.say(term)}</dt><dd>{told}</dd>" for term, told in facts)

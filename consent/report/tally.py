@@ -56,6 +56,7 @@ class Tally:
         self._ended: Counter[Place] = Counter()
         self._reasons: set[str] = set()
         self._directories: list[Json] = []
+        self._web: list[Json] = []
         self._last: dict[bytes, int | None] = {}  # a live grant's last release
         self._until: dict[bytes, int] = {}
         self._stopped: dict[bytes, int] = {}
@@ -77,6 +78,10 @@ class Tally:
                 "changes": [{"kind": kind, "who": who, "key": key} for kind, who, key in changes],
             }
         )
+
+    def take_web(self, index: int, at: int, version: str) -> None:
+        """Note a list of the web app: what came back, or stood for a moment only, is seen here."""
+        self._web.append({"index": index, "at": at, "version": version})
 
     def take_grant(self, at: int, grant: Grant) -> None:
         """Count a grant as live from now."""
@@ -133,6 +138,7 @@ class Tally:
                 ],
             },
             "directories": [*self._directories],
+            **({"web": [*self._web]} if self._web else {}),
             "grants": sum(self._at < until for until in self._until.values()),
         }
 

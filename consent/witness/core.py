@@ -43,7 +43,7 @@ from consent.log.note import (
 from consent.log.tlog_policy import open_checkpoint
 from consent.witness.request import Request as Request
 from consent.witness.request import read_request as read_request
-from consent.witness.twins import find_twins
+from consent.witness.twins import Twins
 from vault.crypto.keys import SigningKey
 from vault.errors import BadPlace, BadProof, BadShape, Forked, NotFound, OldSize
 
@@ -96,6 +96,7 @@ class Witness:
         logs: Mapping[str, Sequence[VerifierKey]],
         store: Store,
         now: Callable[[], int],
+        ended: Mapping[str, int] | None = None,
     ) -> None:
         """Stand ready.
 
@@ -105,6 +106,7 @@ class Witness:
             logs: the trusted keys (type 01) by origin, which is also their name.
             store: where the newest notes are.
             now: the wall clock, unix seconds.
+            ended: how many entries a log ended with, by origin, for those that turned.
 
         Raises:
             BadShape: a name or key of another form, or one key that stands in two places.
@@ -113,6 +115,7 @@ class Witness:
         self.keys = tuple(read_vkey(str(witness_key(name, key))) for key in keys)
         _check_keys(self.keys, self.logs)
         self._signers, self._store, self._now = tuple(keys), store, now
+        self._twins, self.ended = Twins(self.logs), dict(ended or {})
 
     def add_checkpoint(self, body: bytes) -> str:
         """Return the witness's signature lines, once the checkpoint is stored durably.
@@ -120,13 +123,14 @@ class Witness:
         1. the body is of its form, and the old size not above the new one. 2. the origin is known.
         3. a trusted key signed, and no line of a trusted key is false. 4. the old size is the one
         that was cosigned last. 5. the proof shows that the new tree begins with the old one.
-        6. the note is stored, and nothing came between 4 and 6.
+        6. the log did not end before this tree, and its last tree is cosigned once. 7. the note is
+        stored, and nothing came between 4 and 7.
 
         What fails 2 or 3 and was signed by the key of another known log is kept: one key, two logs.
 
         Raises:
             BadShape: 1. NotFound: 2. BadProof: 3. OldSize: 4, with the size wanted.
-            Forked: 5; the two notes are kept.
+            Forked: 5; the two notes are kept. BadProof: 6 too.
             BadPlace: what is stored cannot be read or written, or the clock is wrong; nothing was
                 signed for anybody.
 
@@ -165,12 +169,10 @@ class Witness:
             raise
 
     def _keep_twins(self, request: Request) -> None:
-        for origin, keys in self.logs.items():
-            if origin != request.checkpoint.origin:
-                newest = self._store.newest(origin) or ""
-                for twin in find_twins(request.note, keys, newest):
-                    at = {"at": max(0, self._now()), "by": self.name}
-                    self._store.keep(twin.model_copy(update=at))
+        origin = request.checkpoint.origin
+        for twin in self._twins.find(request.note, origin, self._store.newest):
+            at = {"at": max(0, self._now()), "by": self.name}
+            self._store.keep(twin.model_copy(update=at))
 
     def _trusted(self, request: Request) -> Note:
         trusted = self.logs.get(request.checkpoint.origin)
@@ -196,7 +198,14 @@ class Witness:
             with suppress(BadProof, BadShape):  # a hostile log chooses sizes that no file holds
                 self._keep(request, signed, seen, refused)
             raise
+        self._check_goes_on(request.checkpoint, seen.checkpoint)  # 6
         return self._cosigned(request.checkpoint, signed, seen)
+
+    def _check_goes_on(self, new: Checkpoint, before: Checkpoint) -> None:
+        end = self.ended.get(new.origin)
+        # Its last tree is not cosigned anew either: who does not know of the turn sees it grow old.
+        if end is not None and (new.size > end or before.size >= end):
+            raise BadProof(f"this log ended with {end} entries: nothing more of it is cosigned")
 
     def _keep(self, request: Request, signed: Note, seen: Seen, refused: BadProof) -> None:
         """Keep the two notes where they prove a fork, or where the log owes a proof."""

@@ -6,7 +6,8 @@
     logs.policy           the logs that it knows (C2SP tlog-policy): log VKEY … quorum none
     seen/<hex>            the newest cosigned note of one log; hex: SHA-256 of its origin
     evidence/<…>.json     two notes of one log that do not go together, or of two under one key
-    logs.lock             held while logs.policy is changed, which may be while a server runs
+    logs.ended            the logs that turned, a line each: ORIGIN SIZE; may be missing
+    logs.lock             held while these two are changed, which may be while a server runs
     lock                  held by the one server that runs on this folder
 
 A note is written to a new file, forced to the disk and renamed before anybody gets a signature. An
@@ -21,26 +22,26 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from consent.evidence import Evidence, file_name, heads_of
+from consent.evidence import Evidence
 from consent.log.cosignature import LatticeKey
-from consent.log.note import VerifierKey, read_vkey
-from consent.log.refusal import Refusal
+from consent.log.note import VerifierKey, read_number, read_vkey
 from consent.log.tlog_policy import read_policy
 from consent.place import read_key, read_text, replace_file, write_key, write_new, write_settings
 from consent.witness.core import Witness, log_id
+from consent.witness.shelf import MOST_KEPT as MOST_KEPT
+from consent.witness.shelf import make_room, name_of
 from vault.crypto.keys import SigningKey
 from vault.encoding import compact_json
 from vault.errors import BadPlace, BadShape
 
 Key = SigningKey | LatticeKey
 Logs = dict[str, tuple[VerifierKey, ...]]
-MOST_KEPT = 100
 _SETTINGS, _LOGS, _LOGS_LOCK = "witness.toml", "logs.policy", "logs.lock"
+_ENDED = "logs.ended"
 _KEY, _LATTICE = "witness.key", "witness-mldsa.key"
 _SEEN, _EVIDENCE = "seen", "evidence"
 _logger = logging.getLogger(__name__)
@@ -54,10 +55,12 @@ class WitnessPlace:
     name: str
     keys: tuple[Key, ...]
     logs: Logs
+    ended: dict[str, int] = field(default_factory=dict)
 
     def witness(self, now: Callable[[], int]) -> Witness:
         """Return the witness over this folder's store; `now` is the wall clock, unix seconds."""
-        return Witness(self.name, self.keys, self.logs, FileStore(self.folder), now)
+        store = FileStore(self.folder)
+        return Witness(self.name, self.keys, self.logs, store, now, self.ended)
 
     def evidence(self) -> list[Path]:
         """Return the evidence files."""
@@ -93,7 +96,8 @@ def open_place(folder: Path) -> WitnessPlace:
     name = _read_name(folder / _SETTINGS)
     files = [_KEY, *([_LATTICE] if (folder / _LATTICE).exists() else [])]
     keys = tuple(_key_of(file, read_key(folder / file)) for file in files)
-    return WitnessPlace(folder, name, keys, _logs_of(_policy_text(folder), folder / _LOGS))
+    logs = _logs_of(_policy_text(folder), folder / _LOGS)
+    return WitnessPlace(folder, name, keys, logs, _ended_of(folder / _ENDED))
 
 
 def add_log(folder: Path, vkey: str) -> VerifierKey:
@@ -112,6 +116,38 @@ def add_log(folder: Path, vkey: str) -> VerifierKey:
         _check(place.name, place.keys, logs)
         _replace(folder / _LOGS, text)
     return key
+
+
+def end_log(folder: Path, vkey: str, size: int | None = None) -> int:
+    """Return how many entries a log ended with: from now on no more of it is cosigned.
+
+    `size` is what the directory lists; None: what this witness cosigned last.
+
+    Raises:
+        BadShape: no vkey, or of no log that this witness knows.
+        BadPlace: it ended otherwise already, more is cosigned, or the folder cannot be written.
+    """
+    key = read_vkey(vkey)
+    with _changing(folder):
+        place = open_place(folder)
+        if key not in place.logs.get(key.name, ()):
+            raise BadShape(f"this witness knows no log {key.name} of this key")
+        seen = place.witness(lambda: 0).seen(key.name).checkpoint.size
+        end = seen if size is None else size
+        if seen > end or place.ended.get(key.name, end) != end:
+            found = place.ended.get(key.name, seen)
+            raise BadPlace(f"{key.name} cannot end with {end} entries, found {found}")
+        ended = {**place.ended, key.name: end}
+        _replace(folder / _ENDED, "".join(f"{name} {last}\n" for name, last in ended.items()))
+    return end
+
+
+def _ended_of(path: Path) -> dict[str, int]:
+    lines = [line.rpartition(" ") for line in (read_text(path) or "").splitlines()]
+    try:
+        return {name: read_number(size) for name, _, size in lines}
+    except BadShape as bad:
+        raise BadPlace(f"{path}: {bad}") from bad
 
 
 @contextmanager
@@ -186,7 +222,7 @@ class MemoryStore:
 
     def keep(self, evidence: Evidence) -> None:
         """Keep evidence once."""
-        self.kept.setdefault(_file_of(evidence), evidence)
+        self.kept.setdefault(name_of(evidence), evidence)
 
 
 class FileStore:
@@ -202,7 +238,7 @@ class FileStore:
         for needed in (self._seen, self._evidence):
             if not needed.is_dir():
                 raise BadPlace(f"the folder {needed} is missing")
-        self._locks = Locks()
+        self._locks, self._keeping = Locks(), Lock()
 
     def newest(self, origin: str) -> str | None:
         """Return the stored note; raises BadPlace."""
@@ -218,27 +254,15 @@ class FileStore:
             return fresh
 
     def keep(self, evidence: Evidence) -> None:
-        """Keep evidence once, 100 files of each log and kind."""
-        path = self._evidence / _file_of(evidence)
-        # By log and kind: neither another log nor honest checkpoints sent with wrong proofs, which
-        # anybody can do, take the room of a fork.
-        alike = path.name.rpartition("-")[0]
-        if path.exists() or len(list(self._evidence.glob(f"{alike}-*.json"))) >= MOST_KEPT:
-            return
+        """Keep evidence once, as much of it as consent/witness/shelf.py says."""
+        path = self._evidence / name_of(evidence)
         try:
-            _replace(path, compact_json(evidence.plain()).decode("utf-8") + "\n")
+            with self._keeping:
+                if not path.exists() and make_room(path):
+                    _replace(path, compact_json(evidence.plain()).decode("utf-8") + "\n")
         except BadPlace as lost:
             # The log must hear that it forked, whatever this disk does.
             _logger.warning("evidence was not kept: %s", lost)
-
-
-def _file_of(evidence: Evidence) -> str:
-    """Return a name by kind, log and the two checkpoints: lines and proofs could be varied."""
-    if isinstance(evidence, Refusal):
-        return file_name(evidence)
-    first, second = heads_of(evidence)
-    both = sha256(f"{first}{second}".encode()).hexdigest()
-    return f"{evidence.kind}-{log_id(first.origin)[:16]}-{both[:32]}.json"
 
 
 class Locks:
