@@ -345,7 +345,10 @@ class BadProof(Local):
         "The public record does not prove what is shown, so it is not used. Try again later; if it"
         " stays so, tell the vault's auditor."
     )
-    zh = "公开记录不能证明所出示的内容，因此不予采用。请稍后重试；如果仍然如此，请告知保管库的审计方。"
+    zh = (
+        "公开记录不能证明所出示的内容，因此不予采用。"
+        "请稍后重试；如果仍然如此，请告知保管库的审计方。"
+    )
 
     def __init__(self, detail: str = "", evidence: str = "") -> None:
         """Keep the evidence file's text."""
