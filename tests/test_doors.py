@@ -606,7 +606,7 @@ ELSEWHERE = [
     ("GET", "/app/"),
     ("GET", "/index.html"),
     ("POST", "/"),
-    ("HEAD", "/"),
+    ("PUT", "/"),
     ("GET", "/v1"),
     ("GET", "/v1/"),
     ("GET", "/v2/time"),
