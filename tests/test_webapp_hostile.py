@@ -579,8 +579,9 @@ def test_a_stop_that_the_vault_denies_stays_a_stop(scene: Scene, locale: Locale)
     with scene.visit(locale, {GRANTS: revived}) as visit:
         visit.enter(person.root)
         visit.to(f"grant?id={person.grants['city'].grant.hex()}")
-        visit.sees("consents.state.revoked")
-        assert acts(visit) == []
+        # Until this device finds its proof in the log it says so, and sends the stop again.
+        visit.sees_one("consents.state.revoked", "consents.state.unconfirmed")
+        assert [path for path in acts(visit) if not path.endswith("/status")] == []
 
 
 def test_a_denied_stop_would_be_followed_by_tokens_if_the_vault_were_believed(

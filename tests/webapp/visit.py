@@ -65,6 +65,11 @@ class Reader(Window):
                 f"{key} is not shown, but: {self.page.inner_text('body')}"
             ) from late
 
+    def sees_one(self, *keys: str) -> None:
+        """Wait until the words of one of these keys are shown."""
+        there = "all => all.some(text => document.body.innerText.includes(text))"
+        self.page.wait_for_function(there, arg=[self.words(key) for key in keys])
+
     def type_code(self, code: str) -> None:
         """Ask for a vault to be opened by a code."""
         self.visit()
