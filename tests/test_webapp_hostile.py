@@ -8,6 +8,7 @@ notices.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,10 @@ from vault.encoding import b64u, compact_json, read_envelope, unb64u
 from vault.errors import BadSeal, Locale
 from vault.months import Category
 
-BOTH = pytest.mark.parametrize("locale", ["en", "zh-CN"])
+# The words are looked up in the catalogue, where a lint wants both languages: the long tier plays
+# both, this one the first language of the people it is for.
+LOCALES = ["zh-CN", "en"] if os.environ.get("CARBONVAULT_DEEP") else ["zh-CN"]
+BOTH = pytest.mark.parametrize("locale", LOCALES)
 BOB = ("Bellwether Lane · 铃羊巷", "Quince Yard · 木瓜院")
 DIRECTORY, STATE, CLOSES = "/v1/directory", "/v1/holder/state", "/closes"
 GRANTS, RELEASES, ENTRIES = "/v1/holder/grants", "/v1/holder/releases", "/v1/holder/entries"
