@@ -22,6 +22,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,13 +143,15 @@ def main() -> int:
     parser.add_argument("--deep", action="store_true", help="the long tier too")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the long tier")
     asked = parser.parse_args()
+    with ThreadPoolExecutor() as pool:  # mypy beside what takes about as long
+        types, others = pool.submit(command, "types", "mypy"), pool.submit(modules, asked.all)
     rows = [
         lock(),
         command("format", "ruff", "format", "--check", "--quiet", "."),
         command("lint", "ruff", "check", "--quiet", "."),
-        command("types", "mypy"),
+        types.result(),
         command("imports", "lint-imports", "--no-cache"),
-        *modules(asked.all),
+        *others.result(),
         *tests("tests", asked.all, SIDE_BY_SIDE, {"CARBONVAULT_WEEK": "1"} if asked.all else {}),
     ]
     if asked.deep:
