@@ -55,7 +55,7 @@ from vault.errors import (
 
 DEEP = bool(os.environ.get("CARBONVAULT_DEEP"))
 CASES = 20_000 if DEEP else 2_000
-PER_DOOR, PASSES = 3, 2
+PER_DOOR, PASSES = 5, 2
 LEAST = 10 if DEEP else 1
 NEVER: frozenset[Problem] = frozenset(
     {TooMany, TooSlow, TooLarge, LogUnavailable, Absent, Expired, NotOffered}
