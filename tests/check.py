@@ -136,6 +136,8 @@ def table(rows: list[Row]) -> str:
 
 def main() -> int:
     """Run the checks; return 0 when all are good."""
+    # Hundreds of programs are started below: what the first compiles, the others read.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -14,7 +14,6 @@ from typing import Self
 from unittest.mock import patch
 
 import httpx2
-from starlette.testclient import TestClient
 from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
@@ -24,6 +23,7 @@ from consent.demo.cast import AUDITOR, CITY, compose
 from consent.doors import DOORS, Problem, Signed
 from consent.messages import AskedCategories, ConsentRequest, Details
 from tests.edwards import ORDER
+from tests.inside import Inside
 from tests.test_door_endings import send_anns_reject, token_for
 from tests.town import (
     BLOB,
@@ -599,7 +599,7 @@ def old_state(town: PlayTown) -> httpx2.Response:
 
 
 def from_elsewhere(town: PlayTown) -> httpx2.Response:
-    away = TestClient(town.app, base_url=URL, client=("203.0.113.9", 1))
+    away = Inside(town.app, base_url=URL, client=("203.0.113.9", 1))
     return away.get("/metrics")
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +24,7 @@ import httpx2
 from consent.demo.cast import VAULT
 from consent.demo.company import Company
 from consent.place import Settings, make_place, open_place
+from tests.forge import Process, forge
 from tests.strikes import KILLED, Strike, environment
 from vault.crypto.keys import SigningKey
 from vault.errors import Unreachable
@@ -104,7 +104,7 @@ class Struck(Company):
         self.tried: list[Tried] = []
         self.said: list[Said] = []
         self.on_start: Callable[[], None] = lambda: None
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: Process | None = None
         self._listening = False
         self.set_clock(self.time)
 
@@ -158,17 +158,10 @@ class Struck(Company):
                 return True
         raise NotStarted("the server does not answer")
 
-    def process(self, strike: Strike | None) -> subprocess.Popen[bytes]:
+    def process(self, strike: Strike | None) -> Process:
         """Return a new server process that the strike waits for."""
-        words = [sys.executable, *self.entry, str(self.folder / "vault")]
-        with (self.folder / "server.log").open("ab") as log:
-            return subprocess.Popen(
-                [*words, "--clock", str(self.folder / "clock")],
-                stdout=log,
-                stderr=log,
-                env=environment(strike),
-                cwd=ROOT,
-            )
+        words = [*self.entry, str(self.folder / "vault"), "--clock", str(self.folder / "clock")]
+        return forge(words, self.folder / "server.log", environment(strike))
 
     def _bury(self) -> None:
         """Count the strike that ended the server, which must be the one that was planned."""

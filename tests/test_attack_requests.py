@@ -15,7 +15,6 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.testclient import TestClient
 from starlette.types import Message as Event
 
 from consent import decisions
@@ -25,6 +24,7 @@ from consent.demo.cast import CITY
 from consent.messages import HANDLE, LIFE, Grant
 from consent.platform import Platform
 from tests.attacks import STRANGER, Operator, found
+from tests.inside import Inside
 from tests.town import handle_of, wanted
 from tests.world import JAN, URL, World
 from vault import calls
@@ -307,7 +307,7 @@ def test_flood_with_ever_new_keys_stops_at_the_address(world: World) -> None:
 def test_flood_on_public_doors_stops_one_address_alone(world: World) -> None:
     """T53: and what machines ask about the server stays open."""
     narrow(world, 5)
-    here, there = (TestClient(world.app, base_url=URL, client=(a, 1)) for a in ("203.0.113.7", "x"))
+    here, there = (Inside(world.app, base_url=URL, client=(a, 1)) for a in ("203.0.113.7", "x"))
     url = "/authorize?client_id=city.demo&request_uri=none"
     answers = [here.get(path) for path in [url, "/v1/templates", "/v1/methodology"] * 2]
     assert [reply.status_code for reply in answers] == [404, 200, 200, 404, 200, 429]
@@ -384,7 +384,7 @@ def test_metrics_are_for_callers_on_this_machine(world: World, address: str, sta
     ann, city = world.person("ann"), world.platform(CITY)
     pushed = city.ask(asked_for())
     ann.holder.open_request(pushed.code)
-    reply = TestClient(world.app, base_url=URL, client=(address, 1)).get("/metrics")
+    reply = Inside(world.app, base_url=URL, client=(address, 1)).get("/metrics")
     assert reply.status_code == status
     assert handle_of(pushed) not in reply.text
     assert ("/v1/holder/requests/{handle}" in reply.text) == (status == 200)

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,8 +14,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from copy import copy
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, Self, cast
 from unittest.mock import patch
 
 import httpx2
@@ -27,6 +29,7 @@ from consent.commands.records import cell
 from consent.judging import check_extends
 from consent.log.checkpoint import Checkpoint
 from consent.log.merkle import leaf_hash, root
+from tests.forge import Process, forge
 from tests.world import APR, FEB, JAN, MAR
 from vault.encoding import Json
 from vault.months import DEFAULT_ZONE, Month, month_begins
@@ -79,7 +82,7 @@ class Town:
             "init", self["vault"], "--vault", VAULT, "--url", self.url, f"--auditor={self.auditor}"
         )
         self.vkey = text_of(made, "log_vkey")
-        self.server: subprocess.Popen[str] | None = None
+        self.server: Process | None = None
         self.start()
         self.do(
             "directory", "add", self["auditor"], "--id", VAULT, "--role", "vault",
@@ -103,6 +106,13 @@ class Town:
     def __getitem__(self, name: str) -> Path:
         return self.folder / name
 
+    def moved(self, folder: Path) -> Self:
+        """The same town in another folder, at the same address; its server is not started."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        found = copy(self)
+        found.folder = folder
+        return found
+
     def move(self, month: Month, day: int = 2, hour: int = 9) -> None:
         self.time = month_begins(month, DEFAULT_ZONE) + (day - 1) * 86400 + hour * 3600
         (self.folder / "clock.new").write_text(str(self.time), encoding="ascii")
@@ -110,9 +120,7 @@ class Town:
 
     def start(self) -> None:
         words = ["serve", str(self["vault"]), "--clock", str(self["clock"])]
-        self.server = subprocess.Popen(
-            [*CLI, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
-        )
+        self.server = forge(["-m", "consent.cli", *words])
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.server.poll() is None:
             try:
@@ -196,11 +204,22 @@ class Town:
         return run("audit", "run", self.url, "--key", key, "--log", self.vkey, "--json", *words)
 
 
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    town = Town(tmp_path)
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Town:
+    """A town that everybody has come to, its server stopped: each test goes on from a copy."""
+    town = Town(tmp_path_factory.mktemp("founded"))
     try:
         town.publish()
+    finally:
+        town.stop()
+    return town
+
+
+@pytest.fixture
+def town(founded: Town, tmp_path: Path) -> Iterator[Town]:
+    town = founded.moved(tmp_path)
+    try:
+        town.start()
         yield town
     finally:
         town.stop()

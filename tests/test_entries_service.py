@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx2
 import pytest
 import typer
-from starlette.testclient import TestClient
 
 from consent import entry_index, lists
 from consent.activity import NOT_COMPARED, Watched, auditors_contact
@@ -27,6 +26,7 @@ from consent.log.cosignature import cosign, witness_key
 from consent.log.note import ED25519, Note, VerifierKey, read_note, read_vkey
 from consent.logged import Log
 from consent.messages import Grant
+from tests.inside import Inside
 from tests.test_monitor import between
 from tests.world import EAST, FEB, JAN, MAR, URL, WEST, World
 from vault import dpop, journal
@@ -54,7 +54,7 @@ class Audit:
         self.log = read_vkey(world.log_vkey)
         self.copy()
         app = make_entries(folder, PLACE, self.log)
-        self.client = stack.enter_context(TestClient(app, base_url=PLACE))
+        self.client = stack.enter_context(Inside(app, base_url=PLACE))
 
     def copy(self, without: frozenset[int] = frozenset()) -> None:
         """Bring the auditor's copy up to the log, in files of 256 entries."""
@@ -303,7 +303,7 @@ def test_where_the_first_claim_counts_alone_a_release_is_hidden(
         made.unlink()
     monkeypatch.setattr(entry_index, "_SCHEMA", alone)
     app = make_entries(audit.folder, PLACE, audit.log)
-    with TestClient(app, base_url=PLACE) as client:
+    with Inside(app, base_url=PLACE) as client:
         found = audit.ann.holder.watch(PLACE, client)
     assert hidden not in {one.index for one in found.alarms}
     assert found.compared == AUDITOR
@@ -446,7 +446,7 @@ def test_an_entry_that_the_vault_keeps_from_the_auditor_is_found(
     (audit.folder / FILE).unlink()
     audit.copy(frozenset({index}))
     app = make_entries(audit.folder, PLACE, audit.log)
-    with TestClient(app, base_url=PLACE) as client:
+    with Inside(app, base_url=PLACE) as client:
         found = audit.ann.holder.watch(PLACE, client)
     assert {(one.kind, one.index) for one in found.alarms} == {("unlike", index)}
 

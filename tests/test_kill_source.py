@@ -7,8 +7,6 @@ again. The vault here only records what reaches it, and confirms it.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forge import forge
 from tests.listing import NOW, SIGNING
 from tests.source_process import (
     CUSTOMERS,
@@ -30,7 +29,6 @@ from tests.source_process import (
     ride,
 )
 from tests.strikes import KILLED, Strike, check_all_struck, environment, plan
-from tests.struck import ROOT
 from vault.books import CloseBook
 from vault.chain import digest_of
 from vault.encoding import Json, read_envelope, text_hash
@@ -201,8 +199,8 @@ def play(
         number = 0
         while number < MONTHS and (waiting or number < 3):
             now = month_begins(add_months(FIRST, number), DEFAULT_ZONE) + 2 * 86400
-            words = [sys.executable, *entry, str(folder / "books.db"), url, str(now)]
-            while not _run(words, waiting, hits):
+            words = [*entry, str(folder / "books.db"), url, str(now)]
+            while not _run(folder, words, waiting, hits):
                 check_words(vault)
             check_words(vault)
             number += 1
@@ -210,16 +208,15 @@ def play(
     return hits, vault
 
 
-def _run(words: list[str], waiting: deque[Strike], hits: Counter[str]) -> bool:
+def _run(folder: Path, words: list[str], waiting: deque[Strike], hits: Counter[str]) -> bool:
     """Run the source once; return whether it came to its end."""
-    strike = waiting[0] if waiting else None
-    done = subprocess.run(
-        words, cwd=ROOT, env=environment(strike), capture_output=True, timeout=SECONDS, check=False
-    )
-    said = done.stderr.decode("utf-8")
-    if done.returncode == 0:
+    strike, log = waiting[0] if waiting else None, folder / "source.log"
+    log.write_bytes(b"")
+    code = forge(words, log, environment(strike)).wait(SECONDS)
+    said = log.read_text(encoding="utf-8")
+    if code == 0:
         return True
-    assert done.returncode == KILLED, said[-2000:]
+    assert code == KILLED, said[-2000:]
     assert strike
     assert said.endswith(f"FAULT {strike.point}\n")
     hits[waiting.popleft().point] += 1

@@ -14,10 +14,10 @@ import httpx2
 import pytest
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
-from starlette.testclient import TestClient
 
 from consent.demo.cast import CITY
 from consent.middleware import Meters
+from tests.inside import Inside
 from tests.plays import CHANGING, GOOD, PlayTown, good, knock, play_of, refusals
 from tests.town import BLOB, NEWCOMER, OTHER_ID, STRANGER, WRAP
 from tests.world import EAST, URL, WEST
@@ -106,12 +106,12 @@ class Listening(PlayTown):
         self.replies: list[httpx2.Response] = []
         headers = {"User-Agent": AGENT, "X-Forwarded-For": ADDRESS}
         hooks = {"response": [self.replies.append]}
-        self.client = TestClient(self.app, base_url=URL, headers=headers, client=(ADDRESS, 50_000))
+        self.client = Inside(self.app, base_url=URL, headers=headers, client=(ADDRESS, 50_000))
         self.client.event_hooks = hooks
         self._http = self.client
 
     def metrics(self) -> str:
-        here = TestClient(self.app, base_url=URL)
+        here = Inside(self.app, base_url=URL)
         return here.get("/metrics").text
 
     def problems(self) -> list[str]:

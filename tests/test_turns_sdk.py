@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 
 from consent.activity import Watched
 from consent.commands.entries import check_copy
@@ -31,6 +30,7 @@ from consent.platform import Platform, Proofs
 from consent.policy import fetch_directory
 from consent.receipts import Receipt, verify_receipt
 from consent.state import EMPTY
+from tests.inside import Inside
 from tests.turned_scene import FIRST, Scene
 from tests.turning_vault import Turning
 from tests.world import EAST, FEB, JAN, Person, terms
@@ -337,7 +337,7 @@ def test_a_holder_compares_with_an_auditor_over_a_turn(story: Story, tmp_path: P
     def compared() -> Watched:
         folder = tmp_path / f"copy-{len(world.rows())}"
         copy(story, folder)
-        with TestClient(make_entries(folder, place, world.vkeys[0]), base_url=place) as client:
+        with Inside(make_entries(folder, place, world.vkeys[0]), base_url=place) as client:
             return story.ann.holder.watch(place, client)
 
     for _ in range(2):
@@ -353,7 +353,7 @@ def test_a_holder_compares_with_an_auditor_over_a_turn(story: Story, tmp_path: P
     texts = folder / "logs/2028/texts/000.jsonl"
     lines = texts.read_text("ascii").splitlines(keepends=True)
     texts.write_text("".join(lines[:-1]), encoding="ascii")
-    with TestClient(make_entries(folder, place, world.vkeys[0]), base_url=place) as client:
+    with Inside(make_entries(folder, place, world.vkeys[0]), base_url=place) as client:
         found = story.ann.holder.watch(place, client)
     assert {one.kind for one in found.alarms} == {"unlike"}
     assert {one.index for one in found.alarms} == {len(world.rows()) - 1}

@@ -80,8 +80,8 @@ def test_the_instruments_find_what_they_look_for(tour: Tour) -> None:
 
 
 def test_english_in_a_chinese_page_is_found() -> None:
-    assert [*text_wrong("记录 bank.demo（JSON）", "zh-CN", [])] == []
-    assert [*text_wrong("记录 Loading", "zh-CN", [])] != []
+    assert [*text_wrong("记录 bank.demo（JSON）", "zh-CN", ())] == []
+    assert [*text_wrong("记录 Loading", "zh-CN", ())] != []
 
 
 IMAGE = "document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:1/x.png' }))"

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.testclient import TestClient
 from starlette.types import Message
 
 from consent.evidence import (
@@ -46,6 +45,7 @@ from consent.witness.core import Store, Witness, log_id, read_request
 from consent.witness.http import BODY_LIMIT, STATUS, make_witness, status_of
 from consent.witness.place import MOST_KEPT, FileStore, MemoryStore
 from consent.witness.twins import MOST_TRIED
+from tests.inside import Inside
 from tests.log import naive
 from tests.log.vectors import VECTORS, unhex
 from tests.small_log import NOW, WITNESS, WITNESS_KEY, SmallLog, body, witness_of
@@ -106,7 +106,7 @@ class Answer(NamedTuple):
 
 def ask(witness: Witness, raw: bytes) -> Answer:
     """Post a body over HTTP."""
-    found = TestClient(make_witness(witness)).post("/add-checkpoint", content=raw)
+    found = Inside(make_witness(witness)).post("/add-checkpoint", content=raw)
     return Answer(found.status_code, found.text, found.headers["content-type"])
 
 
@@ -490,7 +490,7 @@ def test_witness_has_a_key() -> None:
 
 def test_monitors_read_the_newest_cosigned_note() -> None:
     witness = witness_of(LOG, GHOST)
-    client = TestClient(make_witness(witness))
+    client = Inside(make_witness(witness))
     path = f"/logs/{sha256(ORIGIN.encode()).hexdigest()}/checkpoint"
     assert client.get(path).status_code == 404
     client.post("/add-checkpoint", content=LOG.request(0))
@@ -503,7 +503,7 @@ def test_monitors_read_the_newest_cosigned_note() -> None:
 
 
 def test_witness_says_who_it_is_and_which_logs_it_knows() -> None:
-    client = TestClient(make_witness(witness_of(LOG)))
+    client = Inside(make_witness(witness_of(LOG)))
     assert client.get("/healthz").text == "ok\n"
     found = client.get("/").json()
     assert found == {

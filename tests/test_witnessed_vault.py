@@ -13,7 +13,6 @@ from typing import cast
 
 import httpx2
 import pytest
-from starlette.testclient import TestClient
 
 from consent.app import make_app, open_database, wall_clock
 from consent.commands import doctor
@@ -26,6 +25,7 @@ from consent.log.sequencer import Sequencer
 from consent.log.submission import Carrier
 from consent.messages import Grant
 from consent.place import WITNESSES, Place, Settings, make_place, open_place, write_witnesses
+from tests.inside import Inside
 from tests.strikes import environment
 from tests.struck import ROOT
 from tests.test_known import add, backup
@@ -61,7 +61,7 @@ class Witnessed(World):
         self.app = make_app(
             place, self.database, lambda: self.time, wall_clock, random=random, send=self.net
         )
-        self._http = self.client = TestClient(self.app, base_url=URL)
+        self._http = self.client = Inside(self.app, base_url=URL)
         self.rounds: Rounds = self.app.state.rounds
         self.log: Sequencer = self.app.state.log
 
@@ -491,7 +491,7 @@ def test_server_asks_its_witnesses_over_http_at_the_start(place: Place) -> None:
     write_witnesses(place.database.parent, net.text(2).replace("https://", "http://127.0.0.1:1/"))
     database = open_database(open_place(place.database.parent))
     app = make_app(open_place(place.database.parent), database, wall_clock)
-    with TestClient(app, base_url=URL) as client:
+    with Inside(app, base_url=URL) as client:
         states = {each["state"] for each in client.get("/v1/log").json()["witnesses"]}
     assert states == {"missing"}
     with pytest.raises(Unreachable):

@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Self, cast
 
 import httpx2
-from starlette.testclient import TestClient
 
 from consent.app import make_app, wall_clock
 from consent.demo.cast import Edition, compose
@@ -30,6 +29,7 @@ from consent.log.rounds import Rounds
 from consent.log.sequencer import Sequencer
 from consent.log.submission import Answer
 from consent.messages import Grant
+from tests.inside import Inside
 from tests.witnesses import Net, Witness, request
 from tests.world import URL, Seeded, World
 from vault import dpop, journal
@@ -111,7 +111,7 @@ class Turning(World):
             Seeded(b"turning vault" + str(self.time).encode()),
             self.net,
         )
-        self._http = self.client = TestClient(self.app, base_url=URL)
+        self._http = self.client = Inside(self.app, base_url=URL)
         self.log: Sequencer = self.app.state.log
         self.rounds: Rounds = self.app.state.rounds
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from starlette.testclient import TestClient
-
 from consent.app import make_app, schemas, wall_clock
 from consent.auditor import Auditor
 from consent.demo.cast import SOURCES, VAULT
@@ -24,6 +22,7 @@ from consent.holder import Holder, LinkStart
 from consent.messages import Grant, Terms
 from consent.place import Place, Settings
 from consent.templates import latest_until
+from tests.inside import Inside
 from vault.compose import Booked, Booking
 from vault.crypto.keys import Root, Secret, SigningKey
 from vault.methodology.quantify import Act
@@ -80,7 +79,7 @@ class World(Company):
         self.app = make_app(
             place, self.database, lambda: self.time, wall_clock, random=Seeded(seed + b"vault")
         )
-        self.client = TestClient(self.app, base_url=URL)
+        self.client = Inside(self.app, base_url=URL)
         # demo-1 has no bounds and no caps: stories ride what they like.
         super().__init__(
             place, auditor, JAN, self.client, lambda: self.time, random, folder, "demo-1"

@@ -10,6 +10,7 @@ left of the exchange at most. Looking up a host's name is the system's, and has 
 
 from __future__ import annotations
 
+import functools
 import ssl
 import threading
 import time
@@ -59,11 +60,17 @@ def open_http(timeout: float) -> httpx2.Client:
     return httpx2.Client(transport=_Transport(), timeout=timeout, trust_env=False, headers=plain)
 
 
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Read what this machine trusts once: it takes longer than many an exchange."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class _Transport(httpx2.HTTPTransport):
     """The usual one, over sockets that know the deadline."""
 
     def __init__(self) -> None:
-        context = httpx2.create_ssl_context(trust_env=False)
+        context = _trusted()
         super().__init__(verify=context)
         self._pool = httpcore2.ConnectionPool(
             ssl_context=context,

@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -115,6 +116,11 @@ def needs_axe() -> None:
         pytest.skip("axe-core is not installed")
 
 
+@cache
+def _axe_source() -> str:
+    return AXE.read_text("utf-8")
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Give the browser; skip where this machine has none."""
@@ -156,8 +162,6 @@ class Window:
         )
         self.context.set_default_timeout(PATIENCE)
         self.context.add_init_script(_COUNT)
-        if AXE.exists():
-            self.context.add_init_script(path=AXE)
         self.page: Page = self.context.new_page()
         self._listen(self.page)
         return self
@@ -312,6 +316,8 @@ class Window:
 
     def axe(self, *rules: str) -> list[str]:
         """Return what axe-core finds that is serious or critical; by these rules only, if any."""
+        if not self.page.evaluate("!!window.axe"):  # half a megabyte: only where it is wanted
+            self.page.evaluate(_axe_source())
         found: list[str] = self.page.evaluate(_AXE, list(rules) or None)
         return found
 

@@ -310,8 +310,7 @@ class Tour:
             window.resize(size)
             found += _too_wide(window)
             window.picture(f"{look.name}-{name}")
-            # What a screen is made of is the same in both languages.
-            if whole or (size == PHONE and self.locale == "en"):
+            if whole or size == PHONE:
                 found += [f"axe: {one}" for one in window.axe()]
             if whole:
                 window.darken()
@@ -401,12 +400,18 @@ def texts_wrong(window: Window, locale: Locale, names: list[str]) -> Iterator[st
         yield f"html lang is {lang}"
     if not page.title().startswith(window.heading) or not window.heading:
         yield f"the title {page.title()!r} is not of the heading {window.heading!r}"
+    own = tuple(names)
     for text in page.evaluate(_TEXTS):
-        yield from text_wrong(str(text), locale, names)
+        yield from text_wrong(str(text), locale, own)
 
 
-def text_wrong(text: str, locale: Locale, names: list[str]) -> Iterator[str]:
-    """Yield what is wrong with one text: keys, words we do not use, the other language."""
+@cache  # every screen says most of it again
+def text_wrong(text: str, locale: Locale, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what is wrong with one text: keys, words we do not use, the other language."""
+    return tuple(_text_wrong(text, locale, names))
+
+
+def _text_wrong(text: str, locale: Locale, names: tuple[str, ...]) -> Iterator[str]:
     if not text.strip():
         return
     known = [*names, *PLACES, LONGEST, *published(locale)]
