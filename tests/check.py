@@ -159,7 +159,7 @@ def main() -> int:
     if asked.deep:
         rows += deep(asked.seed)
     else:
-        why = "--deep: tests marked long, more shapes of exports, hostile servers in English"
+        why = "--deep: the same with more examples, lives, rounds and larger exports"
         rows.append(Row("long tier", "no", good=True, why=why))
     print(f"\n{table(rows)}")
     return 0 if all(row.good for row in rows) else 1

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import signal
 
-import pytest
 from hypothesis import settings
 
 # A slow machine is no failure, and the same examples run everywhere.
@@ -16,12 +15,3 @@ settings.load_profile("deep" if os.environ.get("CARBONVAULT_DEEP") else "house")
 # and stop by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave what is marked `long` to the long tier."""
-    if os.environ.get("CARBONVAULT_DEEP"):
-        return
-    later = [item for item in items if item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=later)
-    items[:] = [item for item in items if not item.get_closest_marker("long")]

@@ -8,7 +8,6 @@ notices.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,10 +38,7 @@ from vault.encoding import b64u, compact_json, read_envelope, unb64u
 from vault.errors import BadSeal, Locale
 from vault.months import Category
 
-# The words are looked up in the catalogue, where a lint wants both languages: the long tier plays
-# both, this one the first language of the people it is for.
-LOCALES = ["zh-CN", "en"] if os.environ.get("CARBONVAULT_DEEP") else ["zh-CN"]
-BOTH = pytest.mark.parametrize("locale", LOCALES)
+BOTH = pytest.mark.parametrize("locale", ["zh-CN", "en"])
 BOB = ("Bellwether Lane · 铃羊巷", "Quince Yard · 木瓜院")
 DIRECTORY, STATE, CLOSES = "/v1/directory", "/v1/holder/state", "/closes"
 GRANTS, RELEASES, ENTRIES = "/v1/holder/grants", "/v1/holder/releases", "/v1/holder/entries"
@@ -262,7 +258,6 @@ def test_a_directory_with_another_key_of_a_platform_opens_nothing(
         assert visit.between.sent == []
 
 
-@pytest.mark.long
 def test_another_key_opens_every_token_once_no_directory_is_checked(scene: Scene) -> None:
     """At an honest vault the same three tokens are the city programme's alone."""
     tokens = {}
@@ -317,7 +312,6 @@ def test_an_older_directory_than_this_device_saw_opens_nothing(
         assert acts(visit) == []
 
 
-@pytest.mark.long
 def test_an_older_directory_is_taken_once_none_must_follow(scene: Scene) -> None:
     with scene.visit("en", {}, NO_ORDER) as visit:
         gone_back(scene, visit, opens=True)
@@ -424,7 +418,6 @@ def test_a_release_that_somebody_could_prove_is_still_held_against_the_own_token
         visit.sees("consents.notyours")
 
 
-@pytest.mark.long
 def test_a_changed_release_is_shown_once_nothing_is_checked(scene: Scene) -> None:
     """The honest vault shows January as fetched, the other one February."""
     route = f"grant?id={scene.ann.grants['city'].grant.hex()}"
@@ -559,7 +552,6 @@ def test_a_stop_that_the_vault_withholds_raises_an_alarm(scene: Scene, locale: L
         visit.sees("consents.state.revoked")
 
 
-@pytest.mark.long
 def test_a_withheld_stop_is_not_noticed_once_nothing_is_remembered(scene: Scene) -> None:
     with scene.visit("en", {}, NO_LOOK_BACK) as visit:
         stopped_then_hidden(visit, scene.somebody(shares=True))
@@ -635,7 +627,6 @@ def test_a_state_that_went_back_opens_nothing(scene: Scene, locale: Locale) -> N
         assert visit.words("consents.state.live") not in visit.text
 
 
-@pytest.mark.long
 def test_a_state_that_went_back_brings_a_stopped_consent_back_without_the_check(
     scene: Scene,
 ) -> None:
@@ -688,7 +679,6 @@ def test_other_words_for_a_purpose_are_not_shown(scene: Scene, locale: Locale) -
         assert visit.button(visit.words("consents.allow")).count() == 0
 
 
-@pytest.mark.long
 def test_other_words_for_a_purpose_are_shown_once_they_are_not_compared(scene: Scene) -> None:
     for edits, there in (((), False), ((NO_TEMPLATES,), True)):
         with scene.visit("en", {TEMPLATES: reworded} if edits else {}, *edits) as visit:

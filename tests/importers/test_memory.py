@@ -19,9 +19,6 @@ ROOT = Path(__file__).parents[2]
 MEGABYTES = 1000 if os.environ.get("CARBONVAULT_DEEP") else 12
 MOST_WHOLE = 67 if os.environ.get("CARBONVAULT_DEEP") else 12
 MOST_MB = 300
-# One shape of each format here, every one in the long tier.
-EACH = ["mds small", "ocpi lines", "shenzhen-afc taps"]
-SHAPES = sorted(WHOLE) if os.environ.get("CARBONVAULT_DEEP") else EACH
 
 
 def peak_of(name: str, megabytes: int) -> dict[str, int]:
@@ -46,7 +43,7 @@ def test_a_long_export_is_read_in_bounded_memory(name: str) -> None:
     assert long["peak_mb"] - short["peak_mb"] < max(8, MEGABYTES // 10)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", sorted(WHOLE))
 def test_the_worst_file_that_is_read_as_a_whole_takes_bounded_memory(name: str) -> None:
     found = peak_of(name, MOST_WHOLE)
     # Of whole objects of up to 2 MB; a million taps of one card are 43 MB.
