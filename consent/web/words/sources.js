@@ -10,7 +10,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "sources.on": ["Linked", "已关联"],
   "sources.over": ["Ended", "已结束"],
   "sources.trouble": ["What {name} sent does not add up.", "{name}发来的内容核对不上。"],
-  "sources.see": ["See what it is", "查看详情"],
   "sources.since": ["Counts from", "计入起始月"],
   "sources.records": ["Records", "记录"],
   "sources.count": ["{n:record|records}; last delivery {day} ({away})", "{n} 条；最近一次送达：{day}（{away}）"],
