@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 
 from consent.site import read_files
+from consent.site_imports import reached
 from tests.site_files import small_files
 from tests.web_manifest import BUDGET, FILE, FIRST, first_view, manifest, size_of, written
 
@@ -44,3 +47,16 @@ def test_what_is_committed_says_its_own_sizes() -> None:
     found = json.loads(FILE.read_text(encoding="utf-8"))
     assert found["bytes"] == size_of(read_files())
     assert found["first"] == size_of(first_view(read_files()))
+
+
+def inside(files: Mapping[str, bytes]) -> set[str]:
+    """Return what late.js names: what an open vault and Home need besides the first view."""
+    (listed,) = re.findall(r"const INSIDE = \[([^\]]*)\]", files["late.js"].decode("utf-8"))
+    return {f"{name}.js" for name in re.findall(r'"([^"]+)"', listed)}
+
+
+def test_what_is_brought_for_an_open_vault_is_what_it_and_home_import() -> None:
+    """So that nothing of it is asked for a round later; a new import is added to late.js."""
+    files = read_files()
+    wanted = {*reached(files, "holder.js", "screens/home.js")} - first_view(files).keys()
+    assert inside(files) == wanted
