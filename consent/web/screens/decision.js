@@ -5,12 +5,11 @@ import { scopeWords } from "../sharing.js";
 import { away, category, day, locale, sentence, span, t } from "../words.js";
 import { blindWords, spans } from "./leaving.js";
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("./request.js").View} View */
-/** @typedef {import("./request.js").Choice} Choice */
-/** @typedef {import("../decisions.js").Asked} Asked */
-/** @typedef {import("../messages.js").Terms} Terms */
-/** @typedef {import("../side.js").Grant} Grant */
+/** @import { Asked } from "../decisions.js" */
+/** @import { Terms } from "../messages.js" */
+/** @import { Grant } from "../side.js" */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Choice, View } from "./request.js" */
 
 /** The terms as chosen: required categories always count, for without them there is no consent.
  * @param {View} view @param {Choice} choice @returns {Terms | null} null: nothing is chosen yet */

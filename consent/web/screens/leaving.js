@@ -6,14 +6,12 @@ import { completeIn, exampleOf, groupsOf, stepWords, whatWords } from "../sharin
 import { cellsOf } from "../tokens.js";
 import { listed, mass, monthName, span, t } from "../words.js";
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("./request.js").View} View */
-/** @typedef {import("./request.js").Choice} Choice */
-/** @typedef {import("../decisions.js").Asked} Asked */
-/** @typedef {import("../decisions.js").Figure} Figure */
-/** @typedef {import("../directory.js").Directory} Directory */
-/** @typedef {import("../messages.js").Terms} Terms */
-/** @typedef {import("../records.js").OwnLink} OwnLink */
+/** @import { Asked, Figure } from "../decisions.js" */
+/** @import { Directory } from "../directory.js" */
+/** @import { Terms } from "../messages.js" */
+/** @import { OwnLink } from "../records.js" */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Choice, View } from "./request.js" */
 
 /** Says that not all of a source's records verify; until they are read, and else, nothing.
  * @param {Ctx} ctx @returns {HTMLElement} */

@@ -122,7 +122,7 @@ function known({ session }, { directory }, one) {
     [t("sources.records"), sent ? t("sources.count", { n: count, day: day(sent),
       away: away(sent, session.now()) }) : t("sources.nothing")],
     [t("sources.closed"), last ? [el("strong", mass(last.grams.reduce((a, b) => a + b, 0))),
-      ` · ${monthName(last.month)}`] : t("sources.noclose")]];
+      ` · ${monthName(last.month)}`] : t("sources.nothing")]];
   const ended = { month: monthName(ending?.ends ?? begins), name: one.name };
   if (ending?.ends) return [...rows, [t("sources.end"), ending.ends > begins
     ? t(`sources.endby.${ending.by}`, ended) : t("sources.endnone", ended)]];

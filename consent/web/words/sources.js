@@ -15,7 +15,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "sources.count": ["{n:record|records}; last delivery {day} ({away})", "{n} 条；最近一次送达：{day}（{away}）"],
   "sources.nothing": ["None so far", "暂无"],
   "sources.closed": ["Last settled month", "最近结算的月份"],
-  "sources.noclose": ["None so far", "暂无"],
   "sources.next": ["Next", "下一次结算"],
   "sources.due": ["{month} is due now; {day} is its last day", "{month}正在等待结算，最晚 {day}"],
   "sources.coming": ["{month}, in the first days of {after}", "{month}，将于{after}上旬结算"],
