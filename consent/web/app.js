@@ -86,11 +86,10 @@ async function show(again = false, spot = again ? focused() : null) {
     scrollTo(0, 0);
     heading.focus({ preventScroll: true });
   }
-  if (session.holder) rest();
 }
 
-/** While a vault is open the rest of the app comes by itself: none of it is asked for too late, when
- * there is no network, or another version in its place. */
+/** Once an open vault is at rest the remaining screens come by themselves: none is asked for too
+ * late, when there is no network, or another version in its place. */
 const rest = () => SCREENS.forEach(({ load }) => load().catch(() => {}));
 
 /** What puts the focus back where it was, once the screen is drawn again. */
@@ -179,6 +178,7 @@ function preferred() {
 
 function changed() {
   noted();
+  if (session.background.at && !session.background.running) rest();
   if (wasOpen && !session.holder) show();
   else for (const make of lives) make();
 }
