@@ -30,13 +30,6 @@ export class Holder extends Decisions {
     await unless(this._act("/v1/holder", "cv1-account", body), "different-bytes");
   }
 
-  /** A new recovery code, its wrap kept at the vault: show it once, never store it. */
-  async addCode() {
-    const secret = this.random(20);
-    await this.putWrap(secret);
-    return writeCode(secret);
-  }
-
   /**
    * Keep the root under a new wrap, for `life` seconds or until it is deleted.
    * @param {Uint8Array} secret @param {number | null} [life]
@@ -108,7 +101,7 @@ export class Holder extends Decisions {
     const done = this._act(`/v1/holder/links/${link}/unlink`, "cv1-unlink", body);
     if (await unless(done, "unlinked")) return;
     // It has ended already: that is what was asked for, once it is proved.
-    if (!(await this._endings(link, this.knownLinks[link]?.source ?? "", this.live)).ends)
+    if (!(await this.endings(link, this.knownLinks[link]?.source ?? "", this.live)).ends)
       fail("bad-proof", "the vault says that the link has ended, and shows nothing that ended it");
   }
 

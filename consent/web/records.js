@@ -161,7 +161,7 @@ export async function overlapping(links, releaseOf) {
  * Return a link's batches, each opened with its record key; bad-total when one is missing.
  * @param {Getter} wire @param {import("./keys.js").OpeningKey} key @param {string} link
  */
-export async function fetchBatches(wire, key, link) {
+async function fetchBatches(wire, key, link) {
   /** @type {OpenedBatch[]} */
   const opened = [];
   for (;;) {

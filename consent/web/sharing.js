@@ -4,7 +4,10 @@ import { gramsOf } from "./decisions.js";
 import { windowsOfGrant } from "./messages.js";
 import { addMonths, joinWindow, monthAt } from "./months.js";
 import { ENDED, mintedFor } from "./state.js";
-import { category, listed, mass, monthName, sentence, span, t } from "./words.js";
+import { addWords, category, listed, mass, monthName, sentence, span, t } from "./words.js";
+import words from "./words/consents.js";
+
+addWords(words);
 
 /** @import { Asked, Figure } from "./decisions.js" */
 /** @import { Terms } from "./messages.js" */

@@ -185,7 +185,7 @@ export class Side {
   async links(wire) {
     const facts = Object.entries(this.knownLinks).map(async ([link, { source, from: begins }]) => ({
       link, source, org: (await this.directory()).orgOf(source), begins,
-      ...await this._endings(link, source, wire),
+      ...await this.endings(link, source, wire),
     }));
     // Never attached, or erased: leaving it out of a first token only lowers the total.
     const found = await Promise.all(facts.map((fact) => unless(fact, "not-found")));
@@ -193,7 +193,7 @@ export class Side {
   }
 
   /** What ends a link's months. @param {string} link @param {string} source @param {Wire} [wire] */
-  _endings(link, source, wire = this.wire) {
+  endings(link, source, wire = this.wire) {
     const whose = { account: this.key.public, link, source, now: this.now() };
     return fetchEndings(wire, (proof) => this._knowing(proof), whose);
   }

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { b64u, hex, text, unb64u, unhex } from "../../consent/web/encoding.js";
 import { VaultError } from "../../consent/web/errors.js";
 import { Holder, recover } from "../../consent/web/holder.js";
-import { accountKey } from "../../consent/web/keys.js";
+import { accountKey, random, writeCode } from "../../consent/web/keys.js";
 import { standingOf } from "../../consent/web/sharing.js";
 import { writeState } from "../../consent/web/state.js";
 import { Wire } from "../../consent/web/wire.js";
@@ -126,7 +126,11 @@ const DO = {
   account: ({ holder: h }) => h.openAccount(),
   load: ({ holder: h }) => h.load(),
   refresh: ({ holder: h }) => h.refresh(),
-  addCode: ({ holder: h }) => h.addCode(),
+  addCode: async ({ holder: h }) => {
+    const secret = random(20);
+    await h.putWrap(secret);
+    return writeCode(secret);
+  },
   deviceCode: ({ holder: h }) => h.showDeviceCode(),
   recover: async (p, { code, url }) => hex(await recover(code, new Wire(url))),
   async link({ holder: h }, { source, nonce }) {

@@ -27,10 +27,14 @@ setLocale("en");
 
 /** What Holder.open would give, its parts as they came. */
 let parts;
+/** What opening waits for, at its places "open" and "load". */
+let wait = async (_place) => {};
+let accounts = 0;
 Holder.open = async (given) => {
   parts = given;
+  await wait("open");
   const name = b64u(given.root).slice(0, 8);
-  return { account: name, load: async () => {}, held: async () => ({ listing: { zone: "UTC" } }),
+  return { account: name, load: () => wait("load"), openAccount: async () => accounts++, held: async () => ({ listing: { zone: "UTC" } }),
     directory: async () => ({}), refresh: () => new Promise(() => {}), wire: given.wire,
     memory: () => ({ made: {}, counter: 1, look: { checkpoint: "", seen: {} } }),
     grants: async () => (await given.wire.get("/v1/holder/grants")).body,
@@ -200,4 +204,109 @@ test("a wrap that was removed opens nothing, though this device still has it", a
   const found = await openBy(wire(away), secret, blob);
   assert.deepEqual([found.root, found.wrap], [root, await wrapId(secret)]);
   await assert.rejects(openBy(wire(away), secret), slug("unreachable"));
+});
+
+// What comes in between while a vault is opened: its module, its directory, its state
+
+/** A promise, and what fulfils it. */
+function gate() {
+  let resolve = () => {};
+  return { promise: new Promise((done) => resolve = done), resolve: () => resolve() };
+}
+
+/** A session that opens and waits at a place; `on` lets it go on. @param {string} place */
+async function opening(place, store = new Kept(), root = random(20), fresh = false) {
+  const { promise, resolve: on } = gate();
+  answer = () => told();
+  const session = new Session(CONFIG, store);
+  await session.start();
+  wait = async (here) => here === place && promise;
+  const done = session.unlock(root, fresh).then(() => "open", ({ name }) => name);
+  if (place) await settle();
+  wait = async () => {};
+  return { session, store, root, done, on };
+}
+
+for (const place of ["", "open", "load"])
+  for (const act of ["lock", "leave"])
+    test(`a vault is not open after ${act} while it was opening (${place || "its module"})`,
+      async () => {
+        const { session, store, done, on } = await opening(place), { wire } = parts ?? {};
+        const acted = session[act]();
+        on();
+        assert.equal(await done, "AbortError");
+        await acted;
+        await settle();
+        assert.equal(session.holder, null);
+        assert.equal(session.root, null);
+        if (act === "leave") assert.deepEqual([...store.all.keys()], []);
+        if (act === "leave" && place) {
+          await wire.get("/v1/holder/grants"); // what comes late is kept by nobody
+          await settle();
+          assert.deepEqual([...store.all.keys()], []);
+        }
+      });
+
+test("a vault that nobody stops is opened: the control of the above", async () => {
+  for (const place of ["", "open", "load"]) {
+    const { session, done, on } = await opening(place);
+    on();
+    assert.equal(await done, "open");
+    assert.ok(session.holder);
+  }
+});
+
+test("no account is made for a vault that was left before it was opened", async () => {
+  accounts = 0;
+  const { session, done, on } = await opening("open", new Kept(), random(20), true);
+  await session.leave();
+  on();
+  assert.equal(await done, "AbortError");
+  assert.equal(accounts, 0);
+});
+
+test("of two that open at once the later one is open, and what the earlier one read is kept by "
+  + "nobody", async () => {
+  const { session, store, done, on } = await opening("load"), { wire } = parts;
+  const later = random(20);
+  await session.unlock(later);
+  on();
+  assert.equal(await done, "AbortError");
+  assert.deepEqual(session.root, later);
+  assert.equal(store.all.get("own").account, session.holder.account);
+  await settle();
+  const before = store.all.size;
+  await wire.get("/v1/holder/grants");
+  await settle();
+  assert.equal(store.all.size, before);
+});
+
+test("a vault that does not open leaves the open one as it was", async () => {
+  const { session, store, wire } = await opened(), { holder } = session;
+  wait = async () => { throw new VaultError("unreachable", "cut"); };
+  await assert.rejects(session.unlock(random(20)), slug("unreachable"));
+  wait = async () => {};
+  assert.equal(session.holder, holder);
+  assert.equal(holder.closed, undefined);
+  await settle();
+  const before = store.all.size;
+  await wire.get("/v1/holder/requests");
+  await settle();
+  assert.equal(store.all.size, before + 1, "it still keeps its answers");
+});
+
+test("who leaves while the vault is being noted on the device leaves nothing there", async () => {
+  const store = new Kept(), { get } = store, { promise, resolve: on } = gate();
+  const { session, done } = await opening("", store);
+  store.get = async (name) => {
+    if (name === "own") await promise;
+    return get(name);
+  };
+  while (!session.holder) await new Promise((next) => setTimeout(next));
+  const left = session.leave();
+  on();
+  await left;
+  assert.equal(await done, "AbortError");
+  await settle();
+  assert.deepEqual([[...store.all.keys()], session.own], [[], null]);
 });

@@ -2,6 +2,7 @@
 import { amounts, grams, region } from "../figures.js";
 import { announce, badge, banner, busy, button, card, choice, confirm, el, empty, facts, field,
   link, more } from "../dom.js";
+import { nameOf } from "../directory.js";
 import { why } from "../explain.js";
 import { CATEGORIES } from "../months.js";
 import { readLinks, readRows } from "../reading.js";
@@ -31,7 +32,7 @@ export const show = (ctx) => el("div.stack", el("p.small", badge("good", t("reco
   el("span.mute", t("records.onlywhy"))),
 busy(() => load(ctx), (found) => {
   if (!found.links.length) return empty(t("records.none"), t("records.nonewhy"),
-    link(t("records.link"), "sources/link", "btn primary"));
+    link(t("title.sources-link"), "sources/link", "btn primary"));
   return [troubles(ctx, found.links, found.directory), overlapCard(found), list(ctx, found),
     el("div.row", link(t("records.export"), "settings", "btn"),
       link(t("title.methodology"), "methodology", "btn quiet"))];
@@ -53,9 +54,6 @@ async function load({ session, holder }) {
     timeStyle: "short" });
   return { rows, links, directory, releaseOf, overlaps, texts, short, long };
 }
-
-const nameOf = (/** @type {Directory} */ directory, /** @type {string} */ id) =>
-  directory.find(id)?.name ?? id;
 
 // What does not fit
 

@@ -110,7 +110,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "consents.blindask": ["Allow figures that cannot be shown?", "允许无法显示的数字？"],
   "consents.blindwhy": ["The closes behind them do not verify, or are overdue and not shown. To see first what is wrong, leave it and look at your records.",
     "它们依据的结算未通过核对，或已逾期而未出示。如想先查明原因，请取消并查看您的记录。"],
-  "consents.seerecords": ["See what it is", "查看详情"],
   "consents.shared": ["Will be shared", "会共享"],
   "consents.never": ["Never shared", "绝不共享"],
   "consents.nevers": ["Places|Times of day|Routes|Goods|Pages you looked at|Order numbers",
@@ -156,7 +155,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "consents.takereceipt": ["Keep the receipt: anybody can check it, also without this vault.",
     "请保存凭证：任何人都能核验它，即使没有本保管库。"],
   "consents.receipt": ["Save the receipt", "保存凭证"],
-  "consents.saved": ["Saved.", "已保存。"],
   "consents.seeit": ["See what you share", "查看您的共享"],
   "consents.backto": ["Back to {url}", "回到 {url}"],
   // Lists

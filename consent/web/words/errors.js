@@ -94,6 +94,10 @@ export default /** @type {import("../words.js").Words} */ ({
     "It may count: look under Sharing. If it stays so, tell the vault's auditor.",
     "操作已发出，保管库也已收到，但未能证明它已载入公开记录。操作可能已生效，请在“共享”中查看。如果仍然如此，请告知保管库的审计方。",
   ],
+  "e.LateError": ["A part of this app did not arrive. Load the page anew as soon as there is a connection.",
+    "应用的一部分未能载入。请在网络恢复后重新载入页面。"],
+  "e.AbortError": ["The vault was locked, left or opened anew in the meantime.",
+    "保管库在此期间已被锁定、移除或重新打开。"],
   "e.NotAllowedError": [
     "The passkey was not used: cancelled, or there is none for this vault on this device.",
     "未使用通行密钥：已取消，或此设备上没有该保管库的通行密钥。",

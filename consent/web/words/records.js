@@ -5,7 +5,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "records.none": ["No records yet", "还没有记录"],
   "records.nonewhy": ["Link a source, and what you do there arrives here, sealed for you alone.",
     "关联来源后，您在那里的行为会以只有您能打开的形式送到这里。"],
-  "records.link": ["Link a source", "关联来源"],
   "records.norecords": ["Nothing has arrived yet", "尚未收到内容"],
   "records.norecordswhy": ["Your source sends records every day, week or month. Only what you do after linking is sent.",
     "来源每天、每周或每月发送一次记录，只发送关联之后的行为。"],
