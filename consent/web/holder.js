@@ -11,6 +11,7 @@ import {
 import { linkInfo, open } from "./messages.js";
 import { fetchRelease } from "./methodology.js";
 import { addMonths } from "./months.js";
+import { Origin } from "./origin.js";
 import { openLink } from "./records.js";
 import { checkUnreadable } from "./recompute.js";
 import { seal } from "./seal.js";
@@ -115,7 +116,8 @@ export class Holder extends Decisions {
   /** Say that a close does not open: its month becomes absent. @param {string} link
    * @param {string} close */
   async reject(link, close) {
-    await this.directory();
+    const { source } = this.knownLinks[link] ?? fail("not-found", "no such link of yours");
+    await new Origin(await this.directory(), link, source).checkClose(close);
     await checkUnreadable(await streamKey(this.root, link), close);
     const { month } = open(readEnvelope(close, "cv1-close"), "cv1-close");
     await this._record([await markReject(link, month)]);
@@ -125,12 +127,19 @@ export class Holder extends Decisions {
 
   /** Every link's records, and its closes recomputed from them. */
   async openLinks() {
+    const first = await unless(this._openLinks(), "unsigned");
+    if (first) return first;
+    await this.current.refresh().catch(() => {}); // a key may be newer than the directory held
+    return this._openLinks();
+  }
+
+  async _openLinks() {
     const directory = await this.directory();
     /** @type {import("./records.js").OwnLink[]} */
     const opened = [];
     const release = (/** @type {string} */ id) => fetchRelease(this.wire, directory, id);
     for (const [link, { source }] of Object.entries(this.knownLinks))
-      await unless(openLink(this.wire, this.root, link, source, release)
+      await unless(openLink(this.wire, this.root, new Origin(directory, link, source), release)
         .then((own) => opened.push(own)), "not-found"); // never attached, or erased
     return opened;
   }

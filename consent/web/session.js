@@ -17,6 +17,7 @@ import { setZone } from "./words.js";
 /** What this device knows without being opened. @typedef {{account: string,
  *   way: "device" | "passkey" | "code", code: string,
  *   passkeys: {id: string, wrap: string, blob: Uint8Array, at: number}[]}} Own */
+/** @typedef {import("./directory.js").Directory} Directory */
 /** @template {"mintAll" | "watch"} K @typedef {Awaited<ReturnType<Holder[K]>> | null} Found */
 /** looked: when the log was last watched, 0: not since opening.
  * @typedef {{running: boolean, at: number, minted: Found<"mintAll">, watched: Found<"watch">,
@@ -216,8 +217,12 @@ export class Session extends EventTarget {
   links() {
     const holder = this.#open;
     return this.#kept("links", async () => {
-      const directory = await holder.directory();
-      return openEach(holder, (id) => fetchRelease(holder.wire, directory, id));
+      const read = async (/** @type {Directory} */ directory) =>
+        openEach(holder, (id) => fetchRelease(holder.wire, directory, id), directory);
+      const found = await read(await holder.held());
+      if (!found.some(({ trouble }) => trouble?.kind === "unsigned")) return found;
+      await holder.current.refresh().catch(() => {}); // a key may be newer than the directory held
+      return read(await holder.held());
     });
   }
 

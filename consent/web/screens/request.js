@@ -201,11 +201,15 @@ function memberWords(member, terms) {
 export function unsure({ session, holder, live: redrawn }) {
   const note = el("div"), place = redrawn(() => {
     Promise.all([session.links(), holder.held()]).then(([links, directory]) => {
-      const wrong = links.filter(({ trouble }) => trouble);
-      const names = [...new Set(wrong.map(({ source }) => nameOf(directory, source)))];
-      place.hidden = !names.length;
-      note.replaceChildren(banner("warn", t("consents.unsure", { names: listed(names) }), " ",
-        link(t("consents.seerecords"), "records")));
+      const notes = ["unsure", "unsigned"].map((word) => {
+        const wrong = links.filter(({ trouble }) => trouble
+          && (trouble.kind === "unsigned") === (word === "unsigned"));
+        const names = [...new Set(wrong.map(({ source }) => nameOf(directory, source)))];
+        return names.length > 0 && banner("warn", t(`consents.${word}`, { names: listed(names) }),
+          " ", link(t("consents.seerecords"), "records"));
+      }).filter((one) => one !== false);
+      place.hidden = !notes.length;
+      note.replaceChildren(...notes);
     }, () => {}); // what stands on the records says why there are none
     return note;
   });

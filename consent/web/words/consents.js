@@ -103,6 +103,8 @@ export default /** @type {import("../words.js").Words} */ ({
   "consents.ownleft": ["Left out, because {name} has them already: your records at {sources}.",
     "不计在内（{name}已掌握）：您在{sources}的记录。"],
   "consents.nothingwould": ["As things stand, no figure would leave.", "就目前而言，不会发出任何数字。"],
+  "consents.unsigned": ["The vault shows as the word of {names} what was not signed by them. It is not used here. A figure that needs it cannot be shown or checked here, and may leave all the same where you allowed it; the others are not touched by it.",
+    "保管库以{names}的名义出示了未经其签名的内容，这些内容在此不予采用。需要它的数字无法在此显示或核对，但只要您已允许，仍可能发出；其他数字不受影响。"],
   "consents.unsure": ["What {names} sent does not all add up. A figure that needs it cannot be shown or checked here, and may leave all the same where you allowed it; the others are not touched by it.",
     "{names}发来的内容有核对不上之处。需要它的数字无法在此显示或核对，但只要您已允许，仍可能发出；其他数字不受影响。"],
   "consents.blind": ["{n:figure|figures} that this device can neither show nor check: {spans}. If you allow this, they may leave all the same, some of them at once.",

@@ -62,6 +62,8 @@ export default /** @type {import("../words.js").Words} */ ({
     "由此设备按公开规则计算。行为是否发生，以记录的经营方所述为准。"],
   "records.steps": ["Every step, and the files it follows", "每一步及所依据的文件"],
   // What does not fit
+  "records.wrong.unsigned": ["The vault shows as {name}'s what {name} did not sign",
+    "保管库以{name}的名义出示了未经{name}签名的内容"],
   "records.wrong.unfit": ["{name}: the figure of {month} is not the sum of its records",
     "{name}：{month}的结算不等于其记录之和"],
   "records.wrong.unreadable": ["{name}: the figure of {month} does not open",
@@ -71,6 +73,8 @@ export default /** @type {import("../words.js").Words} */ ({
   "records.wrong.sealed": ["{name}: its records do not open here", "{name}：记录在此无法打开"],
   "records.wrong.records": ["{name}: its records do not fit together", "{name}：记录之间不相符"],
   "records.wrong.rules": ["{name}: it did not count by the published rules", "{name}：未按公开规则核算"],
+  "records.means.unsigned": ["This comes from the vault and says nothing about {name}. It is not used: it counts as no record and as no monthly figure. Tell the vault's auditor.",
+    "问题出在保管库，与{name}无关。这些内容不予采用，既不算作记录，也不算作月度结算。请告知保管库的审计方。"],
   "records.means.unfit": ["Your records are safe and stand under Records. From {month} on, this source's monthly figures are not shown as checked. A total that you allowed over that month holds the source's figure, not this device's.",
     "您的记录安全，见“记录”。从{month}起，该来源的月度结算不再显示为已核对。您允许的、涵盖该月的总量采用来源的数字，而不是此设备算出的数字。"],
   "records.means.unreadable": ["Your records are safe and stand under Records. No total over that month can be right. You can say so: the month of this source then stays out of every total.",
