@@ -91,7 +91,7 @@ class Shelf(Wire):
 # Links made by hand
 
 
-def directory() -> Directory:
+def _directory() -> Directory:
     """Return a directory with the keys of now and of before."""
 
     def valid(key: SigningKey, begins: int, until: int) -> KeyTime:
@@ -114,6 +114,9 @@ def directory() -> Directory:
     )
     changed = {"entries": entries, "releases": releases, "knet": ()}
     return listing.signed(listing.listing().model_copy(update=changed))
+
+
+DIRECTORY = _directory()
 
 
 def ride(number: int, **changed: object) -> Record:
@@ -520,7 +523,7 @@ def outcome(made: Made) -> Body:
     """Return what the Python implementation makes of a link."""
     key, found = stream_key(ROOT, made.link), dict[str, Json]()
     try:
-        origin = Origin(directory(), made.link, "bike.example")
+        origin = Origin(DIRECTORY, made.link, "bike.example")
         own = open_link(Shelf(made.answers()), ROOT, origin, load_release)
         found["slug"] = None
         found["closes"] = [
@@ -777,7 +780,7 @@ def make() -> Body:
         return {
             "root": ROOT.value.hex(),
             "auditor": b64u(listing.AUDITOR.public),
-            "directory": directory().text,
+            "directory": DIRECTORY.text,
             "texts": [*texts],
             "links": links,
             "overlaps": overlaps(),

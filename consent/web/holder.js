@@ -11,7 +11,7 @@ import {
 import { linkInfo, open } from "./messages.js";
 import { fetchRelease } from "./methodology.js";
 import { addMonths } from "./months.js";
-import { Origin } from "./origin.js";
+import { checkClose } from "./origin.js";
 import { openLink } from "./records.js";
 import { checkUnreadable } from "./recompute.js";
 import { seal } from "./seal.js";
@@ -117,7 +117,7 @@ export class Holder extends Decisions {
    * @param {string} close */
   async reject(link, close) {
     const { source } = this.knownLinks[link] ?? fail("not-found", "no such link of yours");
-    await new Origin(await this.directory(), link, source).checkClose(close);
+    await checkClose({ directory: await this.directory(), link, source }, close);
     await checkUnreadable(await streamKey(this.root, link), close);
     const { month } = open(readEnvelope(close, "cv1-close"), "cv1-close");
     await this._record([await markReject(link, month)]);
@@ -139,7 +139,7 @@ export class Holder extends Decisions {
     const opened = [];
     const release = (/** @type {string} */ id) => fetchRelease(this.wire, directory, id);
     for (const [link, { source }] of Object.entries(this.knownLinks))
-      await unless(openLink(this.wire, this.root, new Origin(directory, link, source), release)
+      await unless(openLink(this.wire, this.root, { directory, link, source }, release)
         .then((own) => opened.push(own)), "not-found"); // never attached, or erased
     return opened;
   }

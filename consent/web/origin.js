@@ -5,57 +5,44 @@ import { open } from "./messages.js";
 import { closeSlot } from "./months.js";
 import { recast, refusal } from "./refusals.js";
 
+/** One link of one source; keys that ended stand in the directory too.
+ * @typedef {{directory: import("./directory.js").Directory, link: string, source: string}} Origin */
+
 const unsigned = refusal("unsigned");
 
-/** One link of one source, whose keys, the ended ones too, stand in the directory. */
-export class Origin {
-  /** @param {import("./directory.js").Directory} directory @param {string} link
-   * @param {string} source */
-  constructor(directory, link, source) {
-    this.directory = directory;
-    this.link = link;
-    this.source = source;
-  }
-
-  /** Return when this batch is the source's and this receipt the vault's for it; unsigned.
-   * @param {string} batch @param {string} receipt */
-  async checkBatch(batch, receipt) {
-    const { envelope, key } = await this.#signed(batch, "cv1-batch", this.source); // 1
-    const told = await this.#signed(receipt, "cv1-receipt", this.directory.listing.vault);
-    const { iat, of } = open(told.envelope, "cv1-receipt");
-    if (of !== await textHash(batch)) // 2
-      throw unsigned("the receipt that the vault shows with a batch is of another text");
-    this.#checkLink(open(envelope, "cv1-batch").link); // 3
-    checkTime(key, iat, iat + 1); // 4
-  }
-
-  /** Return when this close is the source's; unsigned. @param {string} close */
-  async checkClose(close) {
-    const { envelope, key } = await this.#signed(close, "cv1-close", this.source); // 1
-    const { link, month } = open(envelope, "cv1-close");
-    this.#checkLink(link); // 2
-    const [begin, end] = closeSlot(month, this.directory.listing.zone);
-    checkTime(key, begin, end); // 3
-  }
-
-  /** @param {string} text @param {string} typ @param {string} party */
-  #signed(text, typ, party) {
-    return recast("bad-input", "unsigned", `not signed by ${party}`, async () => {
-      const envelope = readEnvelope(text, typ), key = this.directory.keys.get(envelope.kid);
-      if (key?.party.id !== party) throw unsigned(`${envelope.kid} is no key of ${party}`);
-      await verify(envelope, key.pk);
-      return { envelope, key };
-    });
-  }
-
-  /** @param {string} link */
-  #checkLink(link) {
-    if (link !== this.link) throw unsigned(`${this.source} signed it, but for another link`);
-  }
+/** Return when the batch is the source's and the receipt the vault's for it; unsigned.
+ * @param {Origin} origin @param {string} batch @param {string} receipt */
+export async function checkBatch({ directory, link, source }, batch, receipt) {
+  const { envelope, key } = await signed(directory, batch, "cv1-batch", source); // 1
+  const told = await signed(directory, receipt, "cv1-receipt", directory.listing.vault);
+  const { iat, of } = open(told.envelope, "cv1-receipt");
+  if (of !== await textHash(batch)) // 2
+    throw unsigned("the receipt that the vault shows with a batch is of another text");
+  check(key, link, open(envelope, "cv1-batch").link, [iat, iat + 1]); // 3, 4
 }
 
-/** @param {{from: number, until: number}} key @param {number} begin @param {number} end */
-function checkTime({ from, until }, begin, end) {
+/** Return when the close is the source's; unsigned. @param {Origin} origin
+ * @param {string} close */
+export async function checkClose({ directory, link, source }, close) {
+  const { envelope, key } = await signed(directory, close, "cv1-close", source); // 1
+  const { link: named, month } = open(envelope, "cv1-close");
+  check(key, link, named, closeSlot(month, directory.listing.zone)); // 2, 3
+}
+
+/** @param {Origin["directory"]} directory @param {string} text @param {string} typ
+ * @param {string} party */
+const signed = (directory, text, typ, party) =>
+  recast("bad-input", "unsigned", `not signed by ${party}`, async () => {
+    const envelope = readEnvelope(text, typ), key = directory.keys.get(envelope.kid);
+    if (key?.party.id !== party) throw unsigned(`${envelope.kid} is no key of ${party}`);
+    await verify(envelope, key.pk);
+    return { envelope, key };
+  });
+
+/** @param {{from: number, until: number}} key @param {string} link @param {string} named
+ * @param {number[]} when */
+function check({ from, until }, link, named, [begin, end]) {
+  if (link !== named) throw unsigned("the source signed it, but for another link");
   if (from >= end || until <= begin)
     throw unsigned("signed by a key of the source that was not valid then");
 }

@@ -7,6 +7,7 @@ import { VaultError } from "./errors.js";
 import { batchInfo, open, parse } from "./messages.js";
 import { CELL_LIMIT, hide, masksOf } from "./meter.js";
 import { CATEGORIES } from "./months.js";
+import { checkClose } from "./origin.js";
 import { open as openSealed, unpad } from "./seal.js";
 
 /** @import { Body } from "./messages.js" */
@@ -69,7 +70,7 @@ export async function checkCloses(key, releaseOf, batches, closes, origin,
   const gone = voidedIn(batches);
   let after = -1;
   for (const text of closes) {
-    await origin.checkClose(text); // 1
+    await checkClose(origin, text); // 1
     const { month, upto, methodology, batches: digest, cells } = read(text, "cv1-close");
     const last = found.at(-1);
     if (last && month <= last.month) bad(`the close of ${month} is out of order`); // 2

@@ -4,12 +4,13 @@ import { readEnvelope, verify } from "./encoding.js";
 import { VaultError, isError } from "./errors.js";
 import { accountKey, recordKey, streamKey } from "./keys.js";
 import { open } from "./messages.js";
-import { Origin } from "./origin.js";
+import { checkBatch } from "./origin.js";
 import {
   checkCloses, checkCorrections, checkTags, checkUnreadable, countingRecords, openBatch,
 } from "./recompute.js";
 import { objectsOf, textOf } from "./wire.js";
 
+/** @import { Origin } from "./origin.js" */
 /** @import { OpenedBatch, OwnClose, RecordBody, ReleaseOf } from "./recompute.js" */
 /** @typedef {{link: string, source: string, batches: OpenedBatch[], closes: OwnClose[]}} OwnLink */
 /** @typedef {{get: (path: string) => Promise<{body: Record<string, unknown>,
@@ -79,8 +80,7 @@ export async function openEach({ wire, root, knownLinks }, releaseOf, directory)
     /** @type {Far} */
     const far = { closes: [] };
     try {
-      const origin = new Origin(directory, link, source);
-      const own = await openLink(wire, root, origin, releaseOf, far);
+      const own = await openLink(wire, root, { directory, link, source }, releaseOf, far);
       found.push({ ...own, trouble: null });
     } catch (error) {
       if (isError(error, "not-found")) continue; // never attached, or erased
@@ -175,7 +175,7 @@ export async function fetchBatches(wire, key, origin) {
     const items = objectsOf(body, "batches");
     opened.push(...await Promise.all(items.map(async (item) => {
       const batch = textOf(item, "batch"), receipt = textOf(item, "receipt");
-      await origin.checkBatch(batch, receipt);
+      await checkBatch(origin, batch, receipt);
       return openBatch(key, batch, receipt);
     })));
     if (opened.some(({ seq }, n) => seq !== n))

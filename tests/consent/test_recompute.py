@@ -15,10 +15,10 @@ from consent.recompute import (
 )
 from consent.records import open_link
 from tests.web_vectors_records import (
+    DIRECTORY,
     ROOT,
     Made,
     Shelf,
-    directory,
     not_rejected_links,
     rejected_links,
 )
@@ -113,7 +113,7 @@ def test_two_records_under_one_tag_are_refused() -> None:
 
 
 def closes_of(made: Made) -> list[OwnClose]:
-    origin = Origin(directory(), made.link, "bike.example")
+    origin = Origin(DIRECTORY, made.link, "bike.example")
     return open_link(Shelf(made.answers()), ROOT, origin, load_release).closes
 
 

@@ -7,7 +7,6 @@ import { hex, readEnvelope, sha256, text, thumbprint, unb64u, unhex, utf8, verif
 import { readDirectory } from "../../consent/web/directory.js";
 import { accountKey } from "../../consent/web/keys.js";
 import { fetchRelease } from "../../consent/web/methodology.js";
-import { Origin } from "../../consent/web/origin.js";
 import { makeReceipt } from "../../consent/web/receipts.js";
 import { openLink } from "../../consent/web/records.js";
 import { Shelf, slugOf, vectors } from "./shelf.js";
@@ -23,7 +22,7 @@ async function own() {
   const { links } = found.answers["/v1/holder/links"].body;
   // In the order in which Python's state holds them: links are sorted by their ids there too.
   return Promise.all(links.map(({ link, source }) =>
-    openLink(shelf, root, new Origin(directory, link, source), releaseOf)));
+    openLink(shelf, root, { directory, link, source }, releaseOf)));
 }
 
 test("records are the rows of `carbonvault holder records --json`", async () => {

@@ -5,14 +5,13 @@ import { readDirectory } from "../../consent/web/directory.js";
 import { unb64u, unhex } from "../../consent/web/encoding.js";
 import { streamKey } from "../../consent/web/keys.js";
 import { fetchRelease } from "../../consent/web/methodology.js";
-import { Origin } from "../../consent/web/origin.js";
 import { checkUnreadable, countingRecords } from "../../consent/web/recompute.js";
 import { addCloses, openEach, openLink, overlapping } from "../../consent/web/records.js";
 import { Shelf, slugOf, vectors } from "./shelf.js";
 
 const found = vectors("web_records.json"), root = unhex(found.root);
 const directory = await readDirectory(found.directory, unb64u(found.auditor)), { listing } = directory;
-const originOf = (link) => new Origin(directory, link, "bike.example");
+const originOf = (link) => ({ directory, link, source: "bike.example" });
 
 /** A vault that answers two batches a page. */
 function shelfOf({ link, batches, sent, absents }) {

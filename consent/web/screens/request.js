@@ -201,15 +201,13 @@ function memberWords(member, terms) {
 export function unsure({ session, holder, live: redrawn }) {
   const note = el("div"), place = redrawn(() => {
     Promise.all([session.links(), holder.held()]).then(([links, directory]) => {
-      const notes = ["unsure", "unsigned"].map((word) => {
-        const wrong = links.filter(({ trouble }) => trouble
-          && (trouble.kind === "unsigned") === (word === "unsigned"));
-        const names = [...new Set(wrong.map(({ source }) => nameOf(directory, source)))];
-        return names.length > 0 && banner("warn", t(`consents.${word}`, { names: listed(names) }),
-          " ", link(t("consents.seerecords"), "records"));
-      }).filter((one) => one !== false);
-      place.hidden = !notes.length;
-      note.replaceChildren(...notes);
+      const wrong = links.filter(({ trouble }) => trouble);
+      const by = wrong.filter(({ trouble }) => trouble?.kind !== "unsigned");
+      const names = [...new Set(by.map(({ source }) => nameOf(directory, source)))];
+      place.hidden = !wrong.length;
+      note.replaceChildren(banner("warn", by.length ? t("consents.unsure", { names: listed(names) })
+        : "", " ", by.length < wrong.length ? t("e.unsigned") : "", " ", t("consents.unsurewhy"),
+      " ", link(t("consents.seerecords"), "records")));
     }, () => {}); // what stands on the records says why there are none
     return note;
   });

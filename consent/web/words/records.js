@@ -73,8 +73,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "records.wrong.sealed": ["{name}: its records do not open here", "{name}：记录在此无法打开"],
   "records.wrong.records": ["{name}: its records do not fit together", "{name}：记录之间不相符"],
   "records.wrong.rules": ["{name}: it did not count by the published rules", "{name}：未按公开规则核算"],
-  "records.means.unsigned": ["This comes from the vault and says nothing about {name}. It is not used: it counts as no record and as no monthly figure. Tell the vault's auditor.",
-    "问题出在保管库，与{name}无关。这些内容不予采用，既不算作记录，也不算作月度结算。请告知保管库的审计方。"],
   "records.means.unfit": ["Your records are safe and stand under Records. From {month} on, this source's monthly figures are not shown as checked. A total that you allowed over that month holds the source's figure, not this device's.",
     "您的记录安全，见“记录”。从{month}起，该来源的月度结算不再显示为已核对。您允许的、涵盖该月的总量采用来源的数字，而不是此设备算出的数字。"],
   "records.means.unreadable": ["Your records are safe and stand under Records. No total over that month can be right. You can say so: the month of this source then stays out of every total.",

@@ -9,8 +9,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "sources.ended": ["{n:ended link|ended links}", "已结束的关联（{n} 个）"],
   "sources.on": ["Linked", "已关联"],
   "sources.over": ["Ended", "已结束"],
-  "sources.unsigned": ["The vault shows as {name}'s what {name} did not sign.",
-    "保管库以{name}的名义出示了未经{name}签名的内容。"],
   "sources.trouble": ["What {name} sent does not add up.", "{name}发来的内容核对不上。"],
   "sources.see": ["See what it is", "查看详情"],
   "sources.since": ["Counts from", "计入起始月"],
