@@ -397,7 +397,7 @@ def moved(answer: Answer) -> None:
 
 NO_RELEASE_SIGNATURE = Edit(
     "consents.js",
-    "      await verify(envelope, (await this.directory()).vaultKeyEver(envelope.kid));\n",
+    "      await verify(envelope, this.current.newest.vaultKeyEver(envelope.kid));\n",
     "",
 )
 

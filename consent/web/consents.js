@@ -272,7 +272,7 @@ export class Consents extends Side {
       const text = textOf(item, "release");
       const place = await this._placeOf(text, textOf(item, "proof"));
       const envelope = readEnvelope(text, "cv1-release");
-      await verify(envelope, (await this.directory()).vaultKeyEver(envelope.kid));
+      await verify(envelope, this.current.newest.vaultKeyEver(envelope.kid));
       return { release: open(envelope, "cv1-release"), place };
     }, wire);
   }

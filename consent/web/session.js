@@ -219,10 +219,10 @@ export class Session extends EventTarget {
     return this.#kept("links", async () => {
       const read = async (/** @type {Directory} */ directory) =>
         openEach(holder, (id) => fetchRelease(holder.wire, directory, id), directory);
-      const found = await read(await holder.held());
+      const found = await read(await this.held());
       if (!found.some(({ trouble }) => trouble?.kind === "unsigned")) return found;
       await holder.current.refresh().catch(() => {}); // a key may be newer than the directory held
-      return read(await holder.held());
+      return read(await this.held());
     });
   }
 
@@ -239,6 +239,12 @@ export class Session extends EventTarget {
   /** Every figure that left. */
   uses() {
     return this.#kept("releases", () => this.#open.uses());
+  }
+
+  /** The directory to read by, which may have expired: what it gave stays this person's. */
+  held() {
+    const holder = this.#open;
+    return holder.held().catch(() => holder.current.newest);
   }
 
   /** The directory in force, also while locked. */

@@ -7,25 +7,13 @@ import { streamKey } from "../../consent/web/keys.js";
 import { fetchRelease } from "../../consent/web/methodology.js";
 import { checkUnreadable, countingRecords } from "../../consent/web/recompute.js";
 import { addCloses, openEach, openLink, overlapping } from "../../consent/web/records.js";
-import { Shelf, slugOf, vectors } from "./shelf.js";
+import { Shelf, shelfOf as shelfOfLink, slugOf, vectors } from "./shelf.js";
 
 const found = vectors("web_records.json"), root = unhex(found.root);
 const directory = await readDirectory(found.directory, unb64u(found.auditor)), { listing } = directory;
 const originOf = (link) => ({ directory, link, source: "bike.example" });
 
-/** A vault that answers two batches a page. */
-function shelfOf({ link, batches, sent, absents }) {
-  const path = `/v1/holder/links/${link}`, answers = {}, text = (n) => found.texts[n];
-  for (let first = 0; first <= batches.length; first += 2) {
-    const page = batches.slice(first, first + 2).map(([batch, receipt], n) =>
-      ({ seq: first + n, batch: text(batch), receipt: text(receipt) }));
-    answers[`${path}/batches?first=${first}`] =
-      { batches: page, next: page.length === 2 ? first + 2 : null };
-  }
-  answers[`${path}/closes`] = { closes: sent.map((n) => ({ close: text(n) })),
-    absents: absents.map((n) => ({ text: text(n), proof: "" })) };
-  return new Shelf(answers);
-}
+const shelfOf = (one) => shelfOfLink(one, (n) => found.texts[n]);
 
 for (const one of found.links) {
   test(`${one.slug ?? "taken"}: ${one.name}`, async () => {

@@ -6,9 +6,12 @@ import { VaultError } from "../../consent/web/errors.js";
 import { Holder } from "../../consent/web/holder.js";
 import { openBy } from "../../consent/web/lock.js";
 import { random, wrapId, wrapRoot } from "../../consent/web/keys.js";
-import { b64u } from "../../consent/web/encoding.js";
+import { b64u, unb64u, unhex } from "../../consent/web/encoding.js";
+import { readDirectory } from "../../consent/web/directory.js";
+import { EMPTY } from "../../consent/web/state.js";
 import { Store } from "../../consent/web/store.js";
 import { setLocale } from "../../consent/web/words.js";
+import { shelfOf, vectors } from "./shelf.js";
 
 globalThis.document = { hidden: false, getElementById() {} };
 Object.defineProperty(globalThis, "navigator", { configurable: true, value: { language: "en",
@@ -162,6 +165,37 @@ test("what is over by a clock that runs ahead is not over before the vault's clo
     await wire.get("/v1/holder/grants");
     assert.equal(session.past(), session.now());
   });
+
+test("what was closed is read by a directory that has expired, whatever the vault then answers",
+  async () => {
+    const { session, holder = session.holder } = await opened(), { coming } = await import(
+      "../../consent/web/sharing.js");
+    const over = async () => { throw new VaultError("bad-directory", "the directory expired"); };
+    Object.assign(holder, { directory: over, knownLinks: {}, device: { state: EMPTY } });
+    assert.deepEqual(await session.links(), []);
+    session.uses = async () => [];
+    const grant = { grant: "aa", first: "2026-01", last: "2026-02", step: 1, until: 1,
+      categories: [4] };
+    assert.equal((await coming({ session, holder }, { grant, state: "live" })).length, 2);
+    Object.assign(holder, { held: over, current: { newest: { listing: {} } } });
+    session.forget();
+    assert.deepEqual(await session.links(), []);
+  });
+
+test("a key newer than the directory is looked up before the vault is blamed", async () => {
+  const { links, texts, directory: signed, auditor, root } = vectors("web_records.json");
+  const one = links.find(({ name }) => name === "a source whose keys changed");
+  const directory = await readDirectory(signed, unb64u(auditor));
+  const older = Object.assign(Object.create(directory), { keys: new Map() });
+  const { session, holder = session.holder } = await opened();
+  let refreshed = 0;
+  const current = { refresh: async () => refreshed++ };
+  Object.assign(holder, { current, held: async () => (refreshed ? directory : older),
+    root: unhex(root), knownLinks: { [one.link]: { source: "bike.example" } },
+    wire: shelfOf(one, (n) => texts[n]) });
+  const [own] = await session.links();
+  assert.deepEqual([refreshed, own.trouble, own.closes.length], [1, null, 2]);
+});
 
 test("the log counts as watched when it was, and a clock that fails stops nothing", async () => {
   const { session } = await opened();
