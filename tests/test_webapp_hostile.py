@@ -371,7 +371,8 @@ def test_a_consent_whose_proof_was_changed_is_not_followed_by_a_token(
         visit.enter(scene.somebody().root)
         visit.between.changes[GRANTS] = bend
         allow(scene, visit)
-        visit.sees("failed")
+        visit.sees("unproved")
+        assert visit.words("failed") not in visit.text
         visit.sees("e.sent")
         assert visit.between.posted(TOKENS) == []
 

@@ -9,10 +9,8 @@ import {
   readCode, recordKey, sixDigits, streamKey, unwrapRoot, wrapId, wrapRoot, writeCode,
 } from "./keys.js";
 import { linkInfo, open } from "./messages.js";
-import { fetchRelease } from "./methodology.js";
 import { addMonths } from "./months.js";
 import { checkClose } from "./origin.js";
-import { openLink } from "./records.js";
 import { checkUnreadable } from "./recompute.js";
 import { seal } from "./seal.js";
 import { mark, markReject, withLink } from "./state.js";
@@ -29,13 +27,6 @@ export class Holder extends Decisions {
     const body = { iat: this.now(), pk, vault, over14: true };
     // It stands already: its name is this very key.
     await unless(this._act("/v1/holder", "cv1-account", body), "different-bytes");
-  }
-
-  /** A new recovery code, its wrap kept at the vault: show it once, never store it. */
-  async addCode() {
-    const secret = this.random(20);
-    await this.putWrap(secret);
-    return writeCode(secret);
   }
 
   /**
@@ -123,25 +114,6 @@ export class Holder extends Decisions {
     await this._record([await markReject(link, month)]);
     const body = { iat: this.now(), close: await textHash(close) };
     await this._act(`/v1/holder/links/${link}/reject`, "cv1-reject", body);
-  }
-
-  /** Every link's records, and its closes recomputed from them. */
-  async openLinks() {
-    const first = await unless(this._openLinks(), "unsigned");
-    if (first) return first;
-    await this.current.refresh().catch(() => {}); // a key may be newer than the directory held
-    return this._openLinks();
-  }
-
-  async _openLinks() {
-    const directory = await this.directory();
-    /** @type {import("./records.js").OwnLink[]} */
-    const opened = [];
-    const release = (/** @type {string} */ id) => fetchRelease(this.wire, directory, id);
-    for (const [link, { source }] of Object.entries(this.knownLinks))
-      await unless(openLink(this.wire, this.root, { directory, link, source }, release)
-        .then((own) => opened.push(own)), "not-found"); // never attached, or erased
-    return opened;
   }
 
   /**

@@ -16,8 +16,7 @@ export async function checkBatch({ directory, link, source }, batch, receipt) {
   const { envelope, key } = await signed(directory, batch, "cv1-batch", source); // 1
   const told = await signed(directory, receipt, "cv1-receipt", directory.listing.vault);
   const { iat, of } = open(told.envelope, "cv1-receipt");
-  if (of !== await textHash(batch)) // 2
-    throw unsigned("the receipt that the vault shows with a batch is of another text");
+  if (of !== await textHash(batch)) throw unsigned("the receipt is of another text"); // 2
   check(key, link, open(envelope, "cv1-batch").link, [iat, iat + 1]); // 3, 4
 }
 
@@ -43,6 +42,5 @@ const signed = (directory, text, typ, party) =>
  * @param {number[]} when */
 function check({ from, until }, link, named, [begin, end]) {
   if (link !== named) throw unsigned("the source signed it, but for another link");
-  if (from >= end || until <= begin)
-    throw unsigned("signed by a key of the source that was not valid then");
+  if (from >= end || until <= begin) throw unsigned("the source's key was not valid then");
 }

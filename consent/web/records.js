@@ -15,7 +15,8 @@ import { objectsOf, textOf } from "./wire.js";
 /** @typedef {{link: string, source: string, batches: OpenedBatch[], closes: OwnClose[]}} OwnLink */
 /** @typedef {{get: (path: string) => Promise<{body: Record<string, unknown>,
  *   etag: string}>}} Getter a `Wire` */
-/** unsigned: the vault shows what its party did not sign; unfit: a close is not the sum of its records; unreadable: a cell of it does not open; sealed:
+/** unsigned: not its party's word; unfit: a close is not the sum of its records; unreadable: a cell
+ *  of it does not open; sealed:
  *  the records do not open; records: they do not fit together; rules: what they were counted by is
  *  not the published rules.
  * @typedef {{kind: "unsigned" | "unfit" | "unreadable" | "sealed" | "records" | "rules",
@@ -163,15 +164,15 @@ export async function overlapping(links, releaseOf) {
 }
 
 /**
- * Return a link's batches, each its source's, and opened with its record key; unsigned, or
- * bad-total when one is missing.
+ * Return a link's batches, each its source's, opened; unsigned, or bad-total when one is missing.
  * @param {Getter} wire @param {import("./keys.js").OpeningKey} key @param {Origin} origin
  */
 export async function fetchBatches(wire, key, origin) {
   /** @type {OpenedBatch[]} */
   const opened = [];
   for (;;) {
-    const { body } = await wire.get(`/v1/holder/links/${origin.link}/batches?first=${opened.length}`);
+    const path = `/v1/holder/links/${origin.link}/batches`;
+    const { body } = await wire.get(`${path}?first=${opened.length}`);
     const items = objectsOf(body, "batches");
     opened.push(...await Promise.all(items.map(async (item) => {
       const batch = textOf(item, "batch"), receipt = textOf(item, "receipt");

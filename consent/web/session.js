@@ -7,6 +7,7 @@ import { accountKey, openState, random, sealState, stateKey } from "./keys.js";
 import { fetchRelease } from "./methodology.js";
 import { monthAt } from "./months.js";
 import { keepHere } from "./lock.js";
+import { compareAll } from "./reading.js";
 import { openEach } from "./records.js";
 import { mergeMemory } from "./side.js";
 import { Wire, read } from "./wire.js";
@@ -49,6 +50,7 @@ export class Session extends EventTarget {
   /** @type {number|null} */ offline = null;
   background = NOTHING;
   zone = "Asia/Shanghai";
+  /** Figures that left and are not what their own records say. */ unequal = 0;
   /** A code that came with the address (#w=). */ handed = "";
   /** @type {Record<string, any>} */ prefs = {};
   /** @type {Map<string, Promise<any>>} */ #once = new Map();
@@ -96,7 +98,12 @@ export class Session extends EventTarget {
   now = () => Math.floor(Date.now() / 1000) + this.#shift;
 
   /** The same, but not ahead of the vault's clock: what is over by it is over. */
-  past = () => this.now() - (this.config.demo ? 0 : Math.max(0, this.#skew));
+  past = () => this.now() - Math.max(0, this.skew);
+
+  /** Seconds that this machine's clock is ahead of the vault's. */
+  get skew() {
+    return this.config.demo ? 0 : this.#skew;
+  }
 
   /** How many months ahead tokens are made. @returns {number} */
   get ahead() {
@@ -184,6 +191,7 @@ export class Session extends EventTarget {
     if (this.holder) this.holder.closed = true; // what runs in the background makes nothing more
     this.root = this.holder = this.#seal = null;
     this.background = NOTHING;
+    this.unequal = 0;
     this.#once.clear();
     this.#old.clear();
     this.offline = null;
@@ -221,7 +229,7 @@ export class Session extends EventTarget {
         openEach(holder, (id) => fetchRelease(holder.wire, directory, id), directory);
       const found = await read(await this.held());
       if (!found.some(({ trouble }) => trouble?.kind === "unsigned")) return found;
-      await holder.current.refresh().catch(() => {}); // a key may be newer than the directory held
+      await holder.current.refresh().catch(() => {}); // a key may be newer than this directory
       return read(await this.held());
     });
   }
@@ -241,7 +249,7 @@ export class Session extends EventTarget {
     return this.#kept("releases", () => this.#open.uses());
   }
 
-  /** The directory to read by, which may have expired: what it gave stays this person's. */
+  /** The directory to read by, which may have expired. */
   held() {
     const holder = this.#open;
     return holder.held().catch(() => holder.current.newest);
@@ -294,6 +302,15 @@ export class Session extends EventTarget {
     this.background = { ...found, running: false, at: this.now() };
     if (found.at) this.#once.clear(); // what was asked for since unlocking is not old yet
     this.#save();
+    this.#changed();
+    if (found.watched) await this.#compare(holder, found.watched).catch(() => {});
+  }
+
+  /** @param {Holder} holder @param {import("./activity.js").Watched} watched */
+  async #compare(holder, watched) {
+    const left = await compareAll(await this.grants(), holder, await this.links(), watched);
+    if (this.holder !== holder) return; // locked or left meanwhile
+    this.unequal = [...left.values()].filter(({ found }) => found === "other").length;
     this.#changed();
   }
 

@@ -161,6 +161,7 @@ test("what is over by a clock that runs ahead is not over before the vault's clo
     answer = () => told({}, { Date: new Date(Date.now() - ahead * 1000).toUTCString() });
     await wire.get("/v1/holder/grants");
     assert.ok(Math.abs(session.now() - ahead - session.past()) <= 2);
+    assert.ok(Math.abs(session.skew - ahead) <= 2);
     answer = () => told({}, { Date: new Date(Date.now() + ahead * 1000).toUTCString() });
     await wire.get("/v1/holder/grants");
     assert.equal(session.past(), session.now());
