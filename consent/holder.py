@@ -45,6 +45,7 @@ from vault.encoding import compact_json, read_envelope, text_hash, unb64u
 from vault.errors import (
     BadCode,
     BadMethodology,
+    BadProof,
     BadShape,
     DifferentBytes,
     NotFound,
@@ -180,11 +181,19 @@ class Holder(Decisions):
             raise DifferentBytes("this link is attached to another vault account")
 
     def unlink(self, link: bytes) -> None:
-        """End a link: its source sends no more, and months from now on are absent."""
+        """End a link: its source sends no more, and months from now on are absent.
+
+        Raises:
+            BadProof: the vault says that it has ended already, and shows nothing that ended it.
+        """
         unlink = Unlink(iat=self._now(), link=link)
         self._record(unlink)
-        with suppress(Unlinked):  # it has ended already: that is what was asked for
+        try:
             self._post(f"/v1/holder/links/{link.hex()}/unlink", unlink.signed(self._key))
+        except Unlinked as told:  # that is what was asked for, once it is proved
+            known = self.known_links.get(link)
+            if self._endings(link, known.source if known else "").ends is None:
+                raise BadProof("the link has ended, by the vault's word alone") from told
 
     def reject(self, link: bytes, close: str) -> None:
         """Say that a close does not open: its month becomes absent.

@@ -588,6 +588,48 @@ def test_one_wrong_close_takes_no_other_figure_and_each_screen_says_so(
     assert any(char.isdigit() for char in left[0])
 
 
+# What the frame tells
+
+
+NO_TOKEN = Edit("reading.js", "tokens ? tokens.get(release.token)", "tokens ? null")
+NOT_DEMO = Edit("session.js", "return this.config.demo ? 0 : this.#skew;", "return this.#skew;")
+NO_STORE = Edit("store.js", 'indexedDB.open("carbonvault", 1)', 'indexedDB.open("carbonvault", 0)')
+
+
+@BOTH
+def test_a_figure_that_is_not_the_own_one_counts_among_the_alarms(
+    scene: Scene, locale: Locale
+) -> None:
+    """As if it had left by a token that nobody made; an honest vault raises none."""
+    for edits in ((), (NO_TOKEN,)):
+        with scene.visit(locale, {}, *edits) as visit:
+            visit.enter(scene.ann.root)
+            if edits:
+                visit.sees("alarm")
+            visit.to("records")
+            assert visit.page.locator("nav .dot").count() == len(edits)
+
+
+@BOTH
+def test_a_clock_that_is_far_away_and_a_store_that_is_lost_are_told(
+    scene: Scene, locale: Locale
+) -> None:
+    def late(answer: Answer) -> None:
+        answer.headers["date"] = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+    with scene.visit(locale, {}, NOT_DEMO) as visit:
+        visit.enter(scene.ann.root)
+        said = visit.words("apart", n=2).split("2")[0].strip()
+        assert said not in visit.text
+        assert visit.words("lost") not in visit.text
+    clocks = dict.fromkeys((ENTRIES, GRANTS, TOKENS, CLOSES), late)
+    with scene.visit(locale, clocks, NOT_DEMO, NO_STORE) as visit:
+        visit.type_code(scene.ann.code)
+        visit.rest()
+        visit.sees("lost")
+        assert said in visit.text
+
+
 # A stop that is withheld
 
 

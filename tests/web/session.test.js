@@ -215,6 +215,23 @@ test("the log counts as watched when it was, and a clock that fails stops nothin
   assert.ok(session.background.looked);
 });
 
+test("a figure that left and is not the own one counts until the vault is locked", async () => {
+  const { session } = await opened(), { vault } = vectors("web_records.json");
+  const [{ release: text }] = vault.answers["/v1/holder/releases"].body.releases;
+  session.background = { ...session.background, running: false };
+  let entries = [];
+  Object.assign(session.holder, { refresh: async () => {}, confirm: async () => {},
+    mintAll: async () => null, knownLinks: {}, grants: async () => [], _listed: async () => [],
+    watch: async () => ({ alarms: [], entries }) });
+  await session.refresh();
+  assert.equal(session.unequal, 0);
+  entries = [{ typ: "cv1-release", name: "x", text }];
+  await session.refresh();
+  assert.equal(session.unequal, 1);
+  await session.lock();
+  assert.equal(session.unequal, 0);
+});
+
 test("a device without a database works, and says that it keeps nothing", async () => {
   const store = new Store();
   await store.put("prefs", { locale: "en", theme: "dark", ahead: 12 });
