@@ -31,7 +31,7 @@ from vault.errors import Locale
 
 __all__ = ["browser"]
 MEANT = ("net::ERR", "Failed to fetch", "Failed to load resource", "the fetch")
-QUIET = 700  # ms without a request: a round is over
+QUIET = 1_000  # ms without a request: a round is over
 DRAWN = """(title) => document.querySelector("main h1")?.textContent === title
   && !document.querySelector("main > .skeleton")"""
 
@@ -117,7 +117,7 @@ class Rounds:
         page.context.route(re.compile(r"/app/[0-9a-f]{16}/"), self.hold)
         page.reload(wait_until="commit")
         for _ in range(60):
-            page.wait_for_timeout(QUIET)
+            self._rest()
             if page.evaluate(DRAWN, title):
                 break
             self._release()
@@ -125,6 +125,13 @@ class Rounds:
             raise AssertionError(f"{title} is not drawn after {self.rounds}")
         for route in self.waiting:
             route.fallback()
+
+    def _rest(self) -> None:
+        """Wait until nothing more was asked for: a busy machine asks in several breaths."""
+        before = -1
+        while before != len(self.waiting):
+            before = len(self.waiting)
+            self.window.page.wait_for_timeout(QUIET)
 
     def _release(self) -> None:
         now, self.waiting = self.waiting, []

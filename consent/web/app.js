@@ -118,18 +118,22 @@ const tab = (route, here) => el("a", { href: `#/${route}`, "aria-current": here 
   icon(route), t(`title.${route}`), route === "activity" && alarms() > 0
     && el("span.dot", el("span.hidden", t("warnings")), alarms()));
 
-const alarms = () => session.background.watched?.alarms.length ?? 0;
+const alarms = () => (session.background.watched?.alarms.length ?? 0) + session.unequal;
+const FAR = 300;
 
 let told = "";
 function noted() {
   const [failed] = session.offline ? [] : Object.values(session.background.failed);
-  const now = [session.offline, failed, alarms(), locale()].join();
+  const { lost } = session.store, apart = Math.abs(session.skew), far = apart > FAR;
+  const now = [session.offline, failed, alarms(), lost, far, locale()].join();
   if (now === told) return; // an alert that is made again is read out again
   told = now;
-  notes.hidden = !session.offline && !failed && !alarms();
+  notes.hidden = !session.offline && !failed && !alarms() && !lost && !far;
   notes.replaceChildren(...el("div",
     session.offline && banner("warn", t("offline", { time: time(session.offline) })),
     alarms() > 0 && banner("bad", t("alarm"), " ", link(t("alarmsee"), "activity")),
+    lost && banner("warn", t("lost")),
+    far && banner("warn", t("apart", { n: Math.round(apart / 60) })),
     failed ? banner("bad", sentence(failed)) : null).childNodes);
 }
 

@@ -242,7 +242,8 @@ export async function confirm({ title, text, yes, no = t("cancel"), danger = fal
 }
 
 /** Shows what went wrong. @param {unknown} error */
-export const failed = (error) => dialog(t("failed"), reason(error),
+export const failed = (error) => dialog(
+  t(sentence(error) === t("e.sent") ? "unproved" : "failed"), reason(error),
   (close) => [anew(error), button(t("ok"), () => close(null), anew(error) ? "" : "primary")]);
 
 /** A text with a button that copies it. @param {string} text */

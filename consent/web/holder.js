@@ -9,9 +9,8 @@ import {
   readCode, recordKey, sixDigits, streamKey, unwrapRoot, wrapId, wrapRoot, writeCode,
 } from "./keys.js";
 import { linkInfo, open } from "./messages.js";
-import { fetchRelease } from "./methodology.js";
 import { addMonths } from "./months.js";
-import { openLink } from "./records.js";
+import { checkClose } from "./origin.js";
 import { checkUnreadable } from "./recompute.js";
 import { seal } from "./seal.js";
 import { mark, markReject, withLink } from "./state.js";
@@ -108,24 +107,13 @@ export class Holder extends Decisions {
   /** Say that a close does not open: its month becomes absent. @param {string} link
    * @param {string} close */
   async reject(link, close) {
-    await this.directory();
+    const { source } = this.knownLinks[link] ?? fail("not-found", "no such link of yours");
+    await checkClose({ directory: await this.directory(), link, source }, close);
     await checkUnreadable(await streamKey(this.root, link), close);
     const { month } = open(readEnvelope(close, "cv1-close"), "cv1-close");
     await this._record([await markReject(link, month)]);
     const body = { iat: this.now(), close: await textHash(close) };
     await this._act(`/v1/holder/links/${link}/reject`, "cv1-reject", body);
-  }
-
-  /** Every link's records, and its closes recomputed from them. */
-  async openLinks() {
-    const directory = await this.directory();
-    /** @type {import("./records.js").OwnLink[]} */
-    const opened = [];
-    const release = (/** @type {string} */ id) => fetchRelease(this.wire, directory, id);
-    for (const [link, { source }] of Object.entries(this.knownLinks))
-      await unless(openLink(this.wire, this.root, link, source, release)
-        .then((own) => opened.push(own)), "not-found"); // never attached, or erased
-    return opened;
   }
 
   /**

@@ -15,7 +15,7 @@ export const late = (coming) => coming.catch((error) => {
 const INSIDE = [
   "activity", "chain", "charts", "consents", "decisions", "device", "directory", "dpv", "endings",
   "explain", "figures", "history", "holder", "lists", "logged", "merkle", "messages", "meter",
-  "methodology", "monitor", "note", "notices", "policy", "proof", "reading", "receipts",
+  "methodology", "monitor", "note", "notices", "origin", "policy", "proof", "reading", "receipts",
   "recompute", "records", "refusals", "screens/decision", "screens/grant", "screens/home",
   "screens/leaving", "screens/records", "seal", "sharing", "side", "signers", "state",
   "templates", "tiles", "tokens", "toml", "turns", "words/consents", "words/figures",

@@ -30,6 +30,7 @@ export class Session extends EventTarget {
   /** @type {number|null} */ offline = null;
   background = NOTHING;
   zone = "Asia/Shanghai";
+  /** Figures that left and are not what their own records say. */ unequal = 0;
   /** A code that came with the address (#w=). */ handed = "";
   /** @type {Record<string, any>} */ prefs = {};
   /** @type {Map<string, Promise<any>>} */ #once = new Map();
@@ -73,7 +74,12 @@ export class Session extends EventTarget {
   now = () => Math.floor(Date.now() / 1000) + this.#shift;
 
   /** The same, but not ahead of the vault's clock: what is over by it is over. */
-  past = () => this.now() - (this.config.demo ? 0 : Math.max(0, this.#shelf?.skew ?? 0));
+  past = () => this.now() - Math.max(0, this.skew);
+
+  /** Seconds that this machine's clock is ahead of the vault's. */
+  get skew() {
+    return this.config.demo ? 0 : this.#shelf?.skew ?? 0;
+  }
 
   /** How many months ahead tokens are made. @returns {number} */
   get ahead() {
@@ -172,6 +178,7 @@ export class Session extends EventTarget {
     if (this.holder) this.holder.closed = true;
     this.#shelf?.shut();
     this.background = NOTHING;
+    this.unequal = 0;
     this.#once.clear();
   }
 
@@ -208,10 +215,8 @@ export class Session extends EventTarget {
   links() {
     const holder = this.#open;
     return this.#kept("links", async () => {
-      const [{ openEach }, { fetchRelease }] = await late(Promise.all([
-        import("./records.js"), import("./methodology.js")]));
-      const directory = await holder.directory();
-      return openEach(holder, (id) => fetchRelease(holder.wire, directory, id));
+      const { readEach } = await late(import("./records.js"));
+      return readEach(holder, () => this.held());
     });
   }
 
@@ -228,6 +233,12 @@ export class Session extends EventTarget {
   /** Every figure that left. */
   uses() {
     return this.#kept("releases", () => this.#open.uses());
+  }
+
+  /** The directory to read by, which may have expired. */
+  held() {
+    const holder = this.#open;
+    return holder.held().catch(() => holder.current.newest);
   }
 
   /** The directory in force, also while locked. */
@@ -279,6 +290,16 @@ export class Session extends EventTarget {
     this.background = { ...found, running: false, at: this.now() };
     if (found.at) this.#once.clear(); // what was asked for since unlocking is not old yet
     this.#save();
+    this.#changed();
+    if (found.watched) await this.#compare(holder, found.watched).catch(() => {});
+  }
+
+  /** @param {Holder} holder @param {import("./activity.js").Watched} watched */
+  async #compare(holder, watched) {
+    const { compareAll } = await late(import("./reading.js"));
+    const left = await compareAll(await this.grants(), holder, await this.links(), watched);
+    if (this.holder !== holder) return; // locked or left meanwhile
+    this.unequal = [...left.values()].filter(({ found }) => found === "other").length;
     this.#changed();
   }
 

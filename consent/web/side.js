@@ -183,8 +183,9 @@ export class Side {
   /** Every link, its source's organisation, which months it has.
    * @param {Wire} [wire] @returns {Promise<LinkFact[]>} */
   async links(wire) {
+    const directory = await this.held();
     const facts = Object.entries(this.knownLinks).map(async ([link, { source, from: begins }]) => ({
-      link, source, org: (await this.directory()).orgOf(source), begins,
+      link, source, org: directory.orgOf(source), begins,
       ...await this.endings(link, source, wire),
     }));
     // Never attached, or erased: leaving it out of a first token only lowers the total.
@@ -199,9 +200,8 @@ export class Side {
   }
 
   /** @param {string} proof of a log that may be unknown so far */
-  async _knowing(proof) {
-    await this.current.knowing(proof);
-    return this.directory();
+  _knowing(proof) {
+    return this.current.knowing(proof);
   }
 
   /**

@@ -6,9 +6,12 @@ import { VaultError } from "../../consent/web/errors.js";
 import { Holder } from "../../consent/web/holder.js";
 import { openBy } from "../../consent/web/lock.js";
 import { random, wrapId, wrapRoot } from "../../consent/web/keys.js";
-import { b64u } from "../../consent/web/encoding.js";
+import { b64u, unb64u, unhex } from "../../consent/web/encoding.js";
+import { readDirectory } from "../../consent/web/directory.js";
+import { EMPTY } from "../../consent/web/state.js";
 import { Store } from "../../consent/web/store.js";
 import { setLocale } from "../../consent/web/words.js";
+import { shelfOf, vectors } from "./shelf.js";
 
 globalThis.document = { hidden: false, getElementById() {} };
 Object.defineProperty(globalThis, "navigator", { configurable: true, value: { language: "en",
@@ -162,10 +165,42 @@ test("what is over by a clock that runs ahead is not over before the vault's clo
     answer = () => told({}, { Date: new Date(Date.now() - ahead * 1000).toUTCString() });
     await wire.get("/v1/holder/grants");
     assert.ok(Math.abs(session.now() - ahead - session.past()) <= 2);
+    assert.ok(Math.abs(session.skew - ahead) <= 2);
     answer = () => told({}, { Date: new Date(Date.now() + ahead * 1000).toUTCString() });
     await wire.get("/v1/holder/grants");
     assert.equal(session.past(), session.now());
   });
+
+test("what was closed is read by a directory that has expired, whatever the vault then answers",
+  async () => {
+    const { session, holder = session.holder } = await opened(), { coming } = await import(
+      "../../consent/web/sharing.js");
+    const over = async () => { throw new VaultError("bad-directory", "the directory expired"); };
+    Object.assign(holder, { directory: over, knownLinks: {}, device: { state: EMPTY } });
+    assert.deepEqual(await session.links(), []);
+    session.uses = async () => [];
+    const grant = { grant: "aa", first: "2026-01", last: "2026-02", step: 1, until: 1,
+      categories: [4] };
+    assert.equal((await coming({ session, holder }, { grant, state: "live" })).length, 2);
+    Object.assign(holder, { held: over, current: { newest: { listing: {} } } });
+    session.forget();
+    assert.deepEqual(await session.links(), []);
+  });
+
+test("a key newer than the directory is looked up before the vault is blamed", async () => {
+  const { links, texts, directory: signed, auditor, root } = vectors("web_records.json");
+  const one = links.find(({ name }) => name === "a source whose keys changed");
+  const directory = await readDirectory(signed, unb64u(auditor));
+  const older = Object.assign(Object.create(directory), { keys: new Map() });
+  const { session, holder = session.holder } = await opened();
+  let refreshed = 0;
+  const current = { refresh: async () => refreshed++ };
+  Object.assign(holder, { current, held: async () => (refreshed ? directory : older),
+    root: unhex(root), knownLinks: { [one.link]: { source: "bike.example" } },
+    wire: shelfOf(one, (n) => texts[n]) });
+  const [own] = await session.links();
+  assert.deepEqual([refreshed, own.trouble, own.closes.length], [1, null, 2]);
+});
 
 test("the log counts as watched when it was, and a clock that fails stops nothing", async () => {
   const { session } = await opened();
@@ -182,6 +217,23 @@ test("the log counts as watched when it was, and a clock that fails stops nothin
   fails = false;
   await session.refresh();
   assert.ok(session.background.looked);
+});
+
+test("a figure that left and is not the own one counts until the vault is locked", async () => {
+  const { session } = await opened(), { vault } = vectors("web_records.json");
+  const [{ release: text }] = vault.answers["/v1/holder/releases"].body.releases;
+  session.background = { ...session.background, running: false };
+  let entries = [];
+  Object.assign(session.holder, { refresh: async () => {}, confirm: async () => {},
+    mintAll: async () => null, knownLinks: {}, grants: async () => [], _listed: async () => [],
+    watch: async () => ({ alarms: [], entries }) });
+  await session.refresh();
+  assert.equal(session.unequal, 0);
+  entries = [{ typ: "cv1-release", name: "x", text }];
+  await session.refresh();
+  assert.equal(session.unequal, 1);
+  await session.lock();
+  assert.equal(session.unequal, 0);
 });
 
 test("a device without a database works, and says that it keeps nothing", async () => {

@@ -8,7 +8,7 @@ import { readEnvelope } from "../encoding.js";
 import { fetchListed } from "../lists.js";
 import { open } from "../messages.js";
 import { PURPOSE_WORDS } from "../notices.js";
-import { compareRelease, readTokens } from "../reading.js";
+import { compareAll } from "../reading.js";
 import { begin, scopeWords } from "../sharing.js";
 import { addWords, locale, mass, monthName, number, sentence, span, t, time } from "../words.js";
 import words from "../words/activity.js";
@@ -64,7 +64,7 @@ export async function show(ctx) {
   };
   const compare = (/** @type {Watched} */ watched, /** @type {OwnLink[]} */ own) => {
     known = { ...known, of: watched };
-    comparedOf(ctx, own, watched).then((left) => {
+    session.grants().then((all) => compareAll(all, ctx.holder, own, watched)).then((left) => {
       if (known.of !== watched) return;
       known = { of: watched, left };
       again();
@@ -77,19 +77,6 @@ export async function show(ctx) {
     again();
   }, () => {}); // without records the figures are left out; Records says what is wrong
   return el("div.stack", ctx.live(() => standing(ctx, directory)), unsure(ctx), filter, list);
-}
-
-/** @param {Ctx} ctx @param {OwnLink[]} links @param {Watched} watched @returns {Promise<Left>} */
-async function comparedOf({ session, holder }, links, { entries }) {
-  const releases = entries.filter(({ typ }) => typ === "cv1-release");
-  if (!releases.length) return new Map();
-  const owns = await session.grants(), tokens = await readTokens(holder, owns).catch(() => null);
-  return new Map(await Promise.all(releases.map(async ({ name, text }) => {
-    const release = open(readEnvelope(text, "cv1-release"), "cv1-release");
-    const grant = owns.find((own) => own.grant.grant === release.grant)?.grant ?? null;
-    return /** @type {[string, Compared]} */ (
-      [name, await compareRelease(holder, { grant, tokens, links }, release)]);
-  })));
 }
 
 // Where it stands

@@ -19,10 +19,12 @@ export function unsure({ session, holder, live: redrawn }) {
   const note = el("div"), place = redrawn(() => {
     Promise.all([session.links(), holder.held()]).then(([links, directory]) => {
       const wrong = links.filter(({ trouble }) => trouble);
-      const names = [...new Set(wrong.map(({ source }) => nameOf(directory, source)))];
-      place.hidden = !names.length;
-      note.replaceChildren(banner("warn", t("consents.unsure", { names: listed(names) }), " ",
-        link(t("alarmsee"), "records")));
+      const by = wrong.filter(({ trouble }) => trouble?.kind !== "unsigned");
+      const names = [...new Set(by.map(({ source }) => nameOf(directory, source)))];
+      place.hidden = !wrong.length;
+      note.replaceChildren(banner("warn", by.length ? t("consents.unsure", { names: listed(names) })
+        : "", " ", by.length < wrong.length ? t("e.unsigned") : "", " ", t("consents.unsurewhy"),
+      " ", link(t("alarmsee"), "records")));
     }, () => {}); // what stands on the records says why there are none
     return note;
   });

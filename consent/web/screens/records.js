@@ -77,7 +77,8 @@ function wrongIn(ctx, own, directory) {
   if (!wrong) return null;
   const { contact } = directory.find(source) ?? {}, name = nameOf(directory, source);
   const members = { name, month: wrong.month && monthName(wrong.month) }, { kind } = wrong;
-  const asking = contact ? t("records.ask", { name, contact }) : t("records.askat", { name });
+  const asking = kind !== "unsigned"
+    && (contact ? t("records.ask", { name, contact }) : t("records.askat", { name }));
   const reject = async () => {
     const sure = { title: t("records.reject"), text: t("records.rejectwhy", members),
       yes: t("records.reject") };
@@ -88,7 +89,8 @@ function wrongIn(ctx, own, directory) {
     ctx.redraw();
   };
   return banner("warn", el("div.stack", el("strong", t(`records.wrong.${kind}`, members)),
-    el("p", t(`records.means.${kind}`, members)), el("p", asking),
+    el("p", asking ? t(`records.means.${kind}`, members) : t("e.unsigned")),
+    asking && el("p", asking),
     kind === "unreadable" && el("div.row", button(t("records.reject"), reject)),
     more(t("details"), el("p.small.mono", String(wrong.error)))));
 }

@@ -98,7 +98,8 @@ function source(ctx, found, one) {
   const { name, ending, broken, trouble: wrong } = one, ends = ending?.ends;
   return card("", el("p.row.between", el("h2", name), ends ? badge("", t("sources.over"))
     : badge("good", t("sources.on"))),
-  wrong && banner("warn", t("sources.trouble", { name }), " ", link(t("alarmsee"), "records")),
+  wrong && banner("warn", t(wrong.kind === "unsigned" ? "e.unsigned" : "sources.trouble", { name }),
+    " ", link(t("alarmsee"), "records")),
   facts(known(ctx, found, one)),
   broken ? trouble(broken) : missing(one),
   !ends && notes(ctx, found, one),

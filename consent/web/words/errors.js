@@ -54,6 +54,10 @@ export default /** @type {import("../words.js").Words} */ ({
   "e.declined": ["The person did not allow it. Do not ask again by yourself.", "对方没有同意。请不要自行再次询问。"],
   "e.bad-place": ["A file or setting on this machine is missing or unsafe.", "本机上的文件或设置缺失或不安全。"],
   "e.unreachable": ["The vault cannot be reached right now.", "目前无法连接到保管库。"],
+  "e.unsigned": [
+    "The vault shows records or a monthly figure without the signature that they must have, so they are not used. Tell the vault's auditor.",
+    "保管库出示的记录或月度结算没有应有的签名，因此不予采用。请告知保管库的审计方。",
+  ],
   "e.false-absent": [
     "The vault denies figures that it had confirmed. Keep this message: it is evidence.",
     "保管库否认了它曾确认收到的数据。请保留这条消息作为证据。",
