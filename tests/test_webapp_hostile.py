@@ -198,6 +198,8 @@ NO_REJECT_SIGNATURE = Edit(
     "    await checkClose({ directory: await this.directory(), link, source }, close);\n",
     "",
 )
+# Without the sums a figure that left is still held against them: another mechanism, T83.
+NO_COUNT = Edit("session.js", '({ found }) => found === "other"', "({ found }) => !found")
 NO_SUM = Edit("recompute.js", "if (!same(hide(settled", "if (false && !same(hide(settled")
 
 
@@ -218,7 +220,7 @@ def test_another_holders_batch_changes_a_sum_once_nothing_is_checked(scene: Scen
         visit.enter(scene.ann.root)
         true = visit.figures
         assert not visit.alarmed
-    edits = (UNOPENED, NO_DIGEST, NO_SUM, NO_BATCH_SIGNATURE)
+    edits = (UNOPENED, NO_DIGEST, NO_SUM, NO_BATCH_SIGNATURE, NO_COUNT)
     with scene.visit("en", of_bob(scene), *edits) as visit:
         visit.enter(scene.ann.root)
         assert not visit.alarmed
@@ -537,7 +539,8 @@ def test_a_changed_batch_is_blamed_on_its_source_once_nobody_asks_who_signed_it(
 
 def test_a_changed_close_is_shown_as_checked_once_nothing_adds_up(scene: Scene) -> None:
     honest: tuple[Mapping[str, Change], tuple[Edit, ...]] = ({}, ())
-    for changes, edits in (honest, ({CLOSES: one_more}, (NO_SUM, NO_CLOSE_SIGNATURE))):
+    lie = {CLOSES: one_more}, (NO_SUM, NO_CLOSE_SIGNATURE, NO_COUNT)
+    for changes, edits in (honest, lie):
         with scene.visit("en", changes, *edits) as visit:
             visit.enter(scene.ann.root)
             assert not visit.alarmed
