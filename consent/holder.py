@@ -33,21 +33,25 @@ from consent.messages import (
     Erased,
 )
 from consent.monitor import Own
+from consent.origin import Origin
 from consent.recompute import check_unreadable
 from consent.records import OwnLink, open_link
 from consent.state import KnownLink, mark_reject
 from vault.crypto import keys
 from vault.crypto.keys import Root
 from vault.crypto.seal import seal
-from vault.directory import check_link, release_fits
+from vault.directory import Directory, check_link, release_fits
 from vault.encoding import compact_json, read_envelope, text_hash, unb64u
 from vault.errors import (
     BadCode,
     BadMethodology,
+    BadProof,
     BadShape,
     DifferentBytes,
     NotFound,
     Unlinked,
+    Unsigned,
+    VaultError,
 )
 from vault.messages import Account, Attach, Close, Erase, LinkCode, Reject, Unlink, link_info
 from vault.methodology.release import Release as Methodology
@@ -177,20 +181,29 @@ class Holder(Decisions):
             raise DifferentBytes("this link is attached to another vault account")
 
     def unlink(self, link: bytes) -> None:
-        """End a link: its source sends no more, and months from now on are absent."""
+        """End a link: its source sends no more, and months from now on are absent.
+
+        Raises:
+            BadProof: the vault says that it has ended already, and shows nothing that ended it.
+        """
         unlink = Unlink(iat=self._now(), link=link)
         self._record(unlink)
-        with suppress(Unlinked):  # it has ended already: that is what was asked for
+        try:
             self._post(f"/v1/holder/links/{link.hex()}/unlink", unlink.signed(self._key))
+        except Unlinked as told:  # that is what was asked for, once it is proved
+            known = self.known_links.get(link)
+            if self._endings(link, known.source if known else "").ends is None:
+                raise BadProof("the link has ended, by the vault's word alone") from told
 
     def reject(self, link: bytes, close: str) -> None:
         """Say that a close does not open: its month becomes absent.
 
         Raises:
+            Unsigned: it is not the close of this link's source.
             BadTotal: it does open, so that there is nothing to reject.
             BadDirectory: the directory has expired.
         """
-        _ = self.directory
+        self._origin(link, self.directory).check_close(close)
         check_unreadable(keys.stream_key(self._root, link), close)
         reject = Reject(iat=self._now(), close=text_hash(close))
         closed = Close.opened(read_envelope(close, Close.typ))
@@ -201,14 +214,29 @@ class Holder(Decisions):
         """Return every link's records, and its closes recomputed from them.
 
         Raises:
+            Unsigned: the vault shows what it or the link's source should have signed, and did not.
             BadTotal, BadSeal: a close does not say what its records add up to.
             BadMethodology: the directory lists the release of a record no more.
         """
+        try:
+            return self._open_links()
+        except Unsigned:  # or by a key that is newer than the directory held
+            with suppress(VaultError):
+                self._current.refresh()
+            return self._open_links()
+
+    def _open_links(self) -> list[OwnLink]:
         opened = []
-        for link, known in self.known_links.items():
+        for link in self.known_links:
+            origin = self._origin(link, self.directory)
             with suppress(NotFound):  # never attached, or erased: nothing is there
-                opened.append(open_link(self._wire, self._root, link, known.source, self._release))
+                opened.append(open_link(self._wire, self._root, origin, self._release))
         return opened
+
+    def _origin(self, link: bytes, directory: Directory) -> Origin:
+        if link not in self.known_links:
+            raise NotFound("no such link of yours")
+        return Origin(directory, link, self.known_links[link].source)
 
     def watch(self, auditor_url: str | None = None, http: httpx2.Client | None = None) -> Watched:
         """Return all that the log holds of this person, checked, and what is wrong with it.

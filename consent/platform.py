@@ -11,6 +11,7 @@ Nothing unverified is ever returned: a total is a `Total`, or a named error says
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -35,6 +36,7 @@ from vault.directory import Directory
 from vault.encoding import Json, compact_json, text_hash
 from vault.errors import (
     BadShape,
+    NotMinted,
     NotWitnessed,
     StaleLog,
     Unreachable,
@@ -202,13 +204,17 @@ class Platform:
         body = self._wire.get(f"/v1/grants/{grant_id.hex()}").body
         return check_own_grant(self.identity, self.directory, text_of(body, "grant"), grant_id)
 
-    def total(self, grant_id: bytes, window: Window, purpose: str | None = None) -> Total:
+    def total(
+        self, grant_id: bytes, window: Window, purpose: str | None = None, patience: int = 0
+    ) -> Total:
         """Return the total of one granted window.
 
         Args:
             grant_id: 16 bytes.
             window: one of the grant's windows, its months ascending.
             purpose: one of the grant's; may be left out when it has only one.
+            patience: for so many seconds it is asked again while the person's app, which has just
+                allowed it, has not made its token yet.
 
         Raises:
             NotClosed, NotMinted: it is not there yet; ask again later.
@@ -218,13 +224,23 @@ class Platform:
         """
         wanted = purpose or self._only_purpose(grant_id)
         ask = Ask(grant=grant_id, window=window, purpose=wanted)
-        body = self._wire.post("/v1/releases", compact_json(ask.plain())).body
+        body = self._ask(ask, patience)
         self._current.knowing(text_of(body, "proof"))
         try:
             return self.check(ask, body)
         except (NotWitnessed, StaleLog):
             self.refresh()  # a newer directory may name other witnesses
             return self.check(ask, body)
+
+    def _ask(self, ask: Ask, patience: int) -> Mapping[str, Json]:
+        while True:
+            try:
+                return self._wire.post("/v1/releases", compact_json(ask.plain())).body
+            except NotMinted:
+                if patience <= 0:
+                    raise
+                patience -= 1
+                time.sleep(1)
 
     def check(self, ask: Ask, body: Mapping[str, Json]) -> Total:
         """Return the total that a fresh answer proves (check_answer); keep what proves it.

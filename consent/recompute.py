@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from consent.origin import Origin
 from vault.chain import ZERO, digest_of, settle
 from vault.crypto.commit import ORDER
 from vault.crypto.keys import OpeningKey, StreamKey
@@ -95,15 +96,17 @@ def check_closes(
     release_of: ReleaseOf,
     batches: list[OpenedBatch],
     closes: Iterable[str],
+    origin: Origin,
     rejected: Collection[bytes] = (),
 ) -> list[OwnClose]:
     """Return every close of a link, recomputed from the records.
 
-    1. months rise. 2. the digest is over the batches and receipts since the close before. 3. the
-    balance chain. 4. T·g + rho·h = C and c − mask = T for all seven categories. 5. what takes a
-    record back names one of this link, once, and takes exactly what it counted.
+    1. the source signed it. 2. months rise. 3. the digest is over the batches and receipts since
+    the close before. 4. the balance chain. 5. T·g + rho·h = C and c − mask = T for all seven
+    categories. 6. what takes a record back names one of this link, once, and takes exactly what it
+    counted.
 
-    4 is left out for a close that its holder rejected: its month is absent, and the next one goes
+    5 is left out for a close that its holder rejected: its month is absent, and the next one goes
     on from its balance and `upto` as if it had opened.
 
     Args:
@@ -111,27 +114,30 @@ def check_closes(
         release_of: gives a methodology release by the id that a record or close names.
         batches: every batch of the link, opened, by sequence number.
         closes: the link's closes as compact JWS, by month.
+        origin: the link's source, whose batches these are.
         rejected: hashes of closes that this person rejected.
 
     Raises:
+        Unsigned: one is not the source's.
         BadTotal: a close does not say what its records add up to; its month is named.
     """
-    check_corrections(batches)  # 5
+    check_corrections(batches)  # 6
     found: list[OwnClose] = []
     after, void = -1, voided_in(batches)
     for text in closes:
+        origin.check_close(text)  # 1
         close = Close.opened(read_envelope(text, Close.typ))
         before = found[-1].balances if found else ZERO
         if found and close.month <= found[-1].month:
-            raise BadTotal(f"the close of {close.month} is out of order")  # 1
+            raise BadTotal(f"the close of {close.month} is out of order")  # 2
         covered = [batch for batch in batches if after < batch.seq <= close.upto]
-        if digest_of((b.batch, b.receipt) for b in covered) != close.batches:  # 2
+        if digest_of((b.batch, b.receipt) for b in covered) != close.batches:  # 3
             raise BadTotal(f"the close of {close.month} is not over the batches shown here")
         cap = release_of(close.methodology).cap
-        settled = settle(before, sums_of(covered, void, release_of), cap)  # 3
+        settled = settle(before, sums_of(covered, void, release_of), cap)  # 4
         given_up = text_hash(text) in rejected
         if not given_up:
-            _check_cells(key, close, settled.grams)  # 4
+            _check_cells(key, close, settled.grams)  # 5
         found.append(OwnClose(text, close.month, settled.grams, settled.balances, given_up))
         after = close.upto
     return found

@@ -1,6 +1,6 @@
 """A holder's own records: fetched from the vault, opened and recomputed on this side.
 
-own = open_link(wire, root, link, "bike.example", release_of)
+own = open_link(wire, root, Origin(directory, link, "bike.example"), release_of)
 add_closes([own], cells, scope)      the figure that a token over these cells uncovers
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from consent.messages import LinkMonths
+from consent.origin import Origin
 from consent.recompute import (
     OpenedBatch,
     OwnClose,
@@ -40,21 +41,23 @@ class OwnLink:
     closes: list[OwnClose]
 
 
-def open_link(wire: Wire, root: Root, link: bytes, source: str, release_of: ReleaseOf) -> OwnLink:
+def open_link(wire: Wire, root: Root, origin: Origin, release_of: ReleaseOf) -> OwnLink:
     """Return a link's records, and its closes recomputed from them.
 
     Raises:
+        Unsigned: a batch or close is not its source's, or a receipt not the vault's.
         BadSeal, BadTotal: a batch does not open, is missing or hides a tag, or a close is not their
             sum.
     """
-    batches = fetch_batches(wire, record_key(root, link), link)
+    link = origin.link
+    batches = fetch_batches(wire, record_key(root, link), origin)
     for batch in batches:
         check_tags(batch)
     listed = wire.get(f"/v1/holder/links/{link.hex()}/closes").body
     texts = [text_of(item, "close") for item in objects_of(listed, "closes")]
     rejected = _rejected(listed, account_key(root).public)
-    closes = check_closes(stream_key(root, link), release_of, batches, texts, rejected)
-    return OwnLink(link, source, batches, closes)
+    closes = check_closes(stream_key(root, link), release_of, batches, texts, origin, rejected)
+    return OwnLink(link, origin.source, batches, closes)
 
 
 def _rejected(listed: Mapping[str, Json], account: bytes) -> frozenset[bytes]:
@@ -124,17 +127,20 @@ def _begun_before(
     return takewhile(lambda trip: trip[1].start < end, trips)
 
 
-def fetch_batches(wire: Wire, key: OpeningKey, link: bytes) -> list[OpenedBatch]:
-    """Return a link's batches, each opened with its record key.
+def fetch_batches(wire: Wire, key: OpeningKey, origin: Origin) -> list[OpenedBatch]:
+    """Return a link's batches, each its source's, and opened with its record key.
 
     Raises:
+        Unsigned: one is not its source's, or a receipt not the vault's.
         BadSeal, BadShape: one does not open. BadTotal: one is missing.
     """
     opened: list[OpenedBatch] = []
     while True:
-        page = wire.get(f"/v1/holder/links/{link.hex()}/batches?first={len(opened)}").body
+        page = wire.get(f"/v1/holder/links/{origin.link.hex()}/batches?first={len(opened)}").body
         items = objects_of(page, "batches")
-        opened += [open_batch(key, text_of(i, "batch"), text_of(i, "receipt")) for i in items]
+        for batch, receipt in ((text_of(i, "batch"), text_of(i, "receipt")) for i in items):
+            origin.check_batch(batch, receipt)
+            opened.append(open_batch(key, batch, receipt))
         if [batch.seq for batch in opened] != list(range(len(opened))):
             raise BadTotal("the vault does not show every batch of this link in order")
         if page.get("next") is None or not items:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from consent.device import Device
-from consent.endings import fetch_endings
+from consent.endings import Endings, fetch_endings
 from consent.log.proof import Logged
 from consent.messages import (
     Grant,
@@ -156,22 +156,21 @@ class Side:
         return facts
 
     def _link_fact(self, link: bytes, known: KnownLink) -> LinkFact:
-        found = fetch_endings(
-            self._wire,
-            self._knowing,
-            self._key.public,
-            link,
-            known.source,
-            self._now(),
-            self._current.policy.trust,
-        )
+        found = self._endings(link, known.source)
         org = self.directory.org_of(known.source)
         return LinkFact(link, org, known.begins, frozenset(found.absent), found.ends)
 
-    def _knowing(self, proof: str) -> Directory:
-        """Return the directory in force, a newer one where a proof is of a log unknown so far."""
-        self._current.knowing(proof)
-        return self.directory
+    def _endings(self, link: bytes, source: str) -> Endings:
+        """Return what ends a link's months, each text and its place in the log verified."""
+        return fetch_endings(
+            self._wire,
+            self._current.knowing,
+            self._key.public,
+            link,
+            source,
+            self._now(),
+            self._current.policy.trust,
+        )
 
     def _post(self, path: str, text: str, method: str = "POST") -> Mapping[str, Json]:
         """Send a text until it is answered, the same bytes each time; check its log proof.

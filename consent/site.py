@@ -36,6 +36,7 @@ from consent.site_headers import (
     suffix_of,
     worker_headers,
 )
+from consent.site_imports import reached
 from consent.templates import templates_json
 from vault.encoding import Json, b64u, compact_json
 from vault.errors import BadPlace, NotFound
@@ -200,7 +201,7 @@ def make_site(found: Mapping[str, bytes], config: SiteConfig) -> Site:
     page = {
         "importmap": f'<script type="importmap">{map_text}</script>',
         "config": escape(compact_json(config.plain(version)).decode("utf-8")),
-        "modulepreload": _preloads(modules),
+        "modulepreload": _preloads(found, f"/app/{version}/"),
         "entry": _guarded(f"/app/{version}/{ENTRY}", found[ENTRY]),
         "style": _guarded(f"/app/{version}/{STYLE}", found[STYLE]),
     }
@@ -233,9 +234,11 @@ def import_map(modules: Mapping[str, str]) -> str:
     return compact_json({"imports": {}, "integrity": dict(sorted(modules.items()))}).decode("ascii")
 
 
-def _preloads(modules: Mapping[str, bytes]) -> str:
+def _preloads(found: Mapping[str, bytes], prefix: str) -> str:
+    """Return a link for each module that the first view waits for; others come when wanted."""
     return "\n".join(
-        f'<link rel="modulepreload" href={_guarded(path, body)}>' for path, body in modules.items()
+        f'<link rel="modulepreload" href={_guarded(prefix + name, found[name])}>'
+        for name in sorted(reached(found, ENTRY))
     )
 
 

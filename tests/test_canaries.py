@@ -30,6 +30,7 @@ from consent import erasure
 from consent.app import schemas
 from consent.demo.cast import AUDITOR, BANK, CITY
 from consent.messages import Grant
+from consent.origin import Origin
 from consent.records import open_link
 from tests.attacks import forge_close
 from tests.site_files import put_site
@@ -494,7 +495,8 @@ def test_sources_own_books_show_the_records_when_they_are_decrypted(planted: Pla
 def test_holder_reads_every_record_that_the_vault_cannot(planted: Planted) -> None:
     """The control: the records are at the vault, sealed, and open for the one they are about."""
     wire, link = planted.world.wire(account_key(planted.ann.root)), planted.ann.links[EAST]
-    own = open_link(wire, planted.ann.root, link, EAST, load_release)
+    origin = Origin(planted.world.directory(), link, EAST)
+    own = open_link(wire, planted.ann.root, origin, load_release)
     texts = "".join(str(record) for batch in own.batches for record in batch.records)
     wanted = [*CODES, *WORDS, *map(str, METRES), *map(str, planted.canaries.times)]
     assert [canary for canary in wanted if canary not in texts] == []

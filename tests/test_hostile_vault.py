@@ -22,6 +22,7 @@ from vault.errors import (
     BadCode,
     BadDirectory,
     BadJws,
+    BadProof,
     BadShape,
     FalseAbsent,
     LogUnavailable,
@@ -29,6 +30,7 @@ from vault.errors import (
     Paused,
     Revoked,
     TooMany,
+    Unlinked,
     Unreachable,
     VaultError,
 )
@@ -385,6 +387,26 @@ def test_an_unlink_is_not_older_in_the_log_than_its_message(
     with pytest.raises(BadShape, match="older than the message"):
         ann.holder.mint(grant)
     assert wire.posted == []
+
+
+def test_a_link_that_ended_by_the_vaults_word_alone_has_not_ended(world: World) -> None:
+    ann = world.person("ann", EAST)
+    link = ann.links[EAST]
+    wire = between(ann.holder)
+
+    def gone(path: str, body: bytes) -> None:
+        if path.endswith("/unlink"):
+            raise Unlinked("gone")
+
+    wire.before = gone
+    with pytest.raises(BadProof, match="word alone"):
+        ann.holder.unlink(link)
+    assert [fact.ends for fact in ann.holder.link_facts()] == [None]
+    wire.before = lambda path, body: None
+    ann.holder.unlink(link)  # the control: a vault that does what was asked
+    wire.before = gone
+    ann.holder.unlink(link)  # and then the same word, which the log proves
+    assert [fact.ends for fact in ann.holder.link_facts()] == [JAN]
 
 
 def test_an_absent_before_the_end_of_its_slot_is_not_believed(world: World) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from consent.commands import consents as commands
 from consent.demo.cast import CITY
 from consent.messages import Grant
 from consent.records import OwnLink
@@ -132,3 +135,26 @@ def test_a_source_goes_on_from_a_rejected_close_as_if_it_had_opened(world: World
     world.move(MAR)
     assert world.sources[EAST].evidence() == []
     assert [b.month for b in world.sources[EAST].close(FEB)] == [FEB, FEB]
+
+
+def test_a_figure_over_a_month_that_was_rejected_later_hides_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ann, grant = january(world)
+    ann.holder.mint(grant)
+    city = world.platform(CITY)
+    with pytest.raises(BadTotal):  # it left, and the platform cannot open it
+        city.total(grant.grant, (JAN,))
+    (book, _) = books(world, EAST)[0]
+    ann.holder.reject(ann.links[EAST], book.text)
+    world.ride(ann, WEST, 5_000)
+    world.close_month(FEB)
+    assert city.total(grant.grant, (FEB,)).grams == 244
+    monkeypatch.setattr(commands, "opened", lambda folder: nullcontext(ann.holder))
+    commands.releases(Path(), json_out=True)
+    rows = json.loads(capsys.readouterr().out)["releases"]
+    assert [(row["window"], row["grams"]) for row in rows] == [(JAN, None), (FEB, 244)]
+    commands.releases(Path())
+    first, second = capsys.readouterr().out.splitlines()
+    assert commands.NO_FIGURE["en"] in first
+    assert "244 g" in second

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from consent.log.proof import read_proof
+from consent.origin import Origin
 from consent.sample import checked as sampled
 from consent.sample import given as samples
 from consent.sample.agreement import state_agreement
@@ -95,7 +96,8 @@ def tell(world: World) -> Person:
 
 def sample_of(world: World, ann: Person, month: Month = JAN, name: str = EAST) -> Sample:
     wire = world.wire(account_key(ann.root))
-    return make_sample(wire, ann.root, world.directory(), ann.links[name], month, "en", world.now())
+    origin = Origin(world.directory(), ann.links[name], name)
+    return make_sample(wire, ann.root, origin, month, "en", world.now())
 
 
 def failed(world: World, sample: Sample) -> set[str]:
@@ -108,7 +110,7 @@ def states(found: Sampled) -> dict[str, str]:
 
 def closes(world: World, ann: Person) -> list[Close]:
     wire = world.wire(account_key(ann.root))
-    texts = samples._fetch_closes(wire, ann.links[EAST])
+    texts = samples._fetch_closes(wire, Origin(world.directory(), ann.links[EAST], EAST))
     return [Close.opened(read_envelope(text, Close.typ)) for text in texts]
 
 

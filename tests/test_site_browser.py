@@ -129,6 +129,29 @@ def test_a_changed_module_does_not_run(chromium: Browser, path: str) -> None:
         assert any("integrity" in each for each in found.complaints)
 
 
+def nothing(_: Answered) -> None:
+    """Leave an answer as it is."""
+
+
+LATER = """const { word } = await import("./lib/word.js").catch(() => ({ word: () => "kept out" }));
+document.getElementById("app").textContent = word();
+"""
+
+
+def test_a_changed_module_that_is_imported_later_does_not_run_either(chromium: Browser) -> None:
+    """The page names it in its map and policy only; each of the two alone stops it."""
+    site = made(app_js=LATER)
+    assert site.answers["/"].body.count(b"modulepreload") == 1
+    with shown(chromium, site) as found:
+        assert found.text == GOOD
+    # A policy of hashes without integrity lets not even the entry run.
+    for left, text in ((nothing, "kept out"), (no_policy, "kept out"), (no_integrity, STATIC)):
+        with shown(chromium, site, both(tampered("/word.js"), left)) as found:
+            assert found.text == text
+    with shown(chromium, site, both(tampered("/word.js"), no_integrity, no_policy)) as found:
+        assert found.text == EVIL
+
+
 def test_a_changed_module_runs_once_the_guards_are_taken_out(chromium: Browser) -> None:
     """The control: without integrity and policy it is the server's word alone."""
     change = both(tampered("/word.js"), no_integrity, no_policy)

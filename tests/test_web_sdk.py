@@ -536,7 +536,7 @@ def test_no_token_is_made_after_a_stop_that_comes_meanwhile(play: Play, who_stop
         ("release-text", "mint", "bad-proof"),
         ("token-text", "mint", "bad-jws"),
         ("grant-text", "grants", "bad-jws"),
-        ("close-text", "records", "bad-total"),
+        ("close-text", "records", "unsigned"),
         ("absent-proof", "links", "bad-proof"),
         ("absent-text", "links", "bad-proof"),
     ],

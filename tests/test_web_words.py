@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from consent.site_imports import reached
 from consent.wording import FORBIDDEN_WORDS
 from vault.errors import VaultError, tree
 
@@ -100,6 +101,80 @@ def test_every_key_that_a_module_asks_for_has_words() -> None:
         plain, begun = asked(path.read_text("utf-8"))
         assert plain - words.keys() == set(), path.name
         assert [b for b in begun if not any(key.startswith(b) for key in words)] == [], path.name
+
+
+def texts() -> dict[str, bytes]:
+    """Return every module of the app by its path."""
+    return {path.relative_to(WEB).as_posix(): path.read_bytes() for path in WEB.rglob("*.js")}
+
+
+def unreached(modules: dict[str, bytes], words: dict[str, set[str]]) -> list[str]:
+    """Return each module that says words which are not there when it alone was opened.
+
+    `words`: the keys of each file in words/, by its name. A key is said by t("x.y"), by a string
+    that is one, or by a beginning `x.${…}`; it is there once a module that is reached by import
+    statements takes its file into the catalogue.
+    """
+    found = []
+    for name in modules:
+        code = modules[name].decode("utf-8")
+        if name.startswith("words/"):
+            continue
+        have = {stem for other in reached(modules, name) for stem in taken(modules[other])}
+        for stem, keys in words.items():
+            plain = asked(code)[0] | set(re.findall(r'"(\w+\.[\w.-]+)"', code))
+            begun = {start for start in asked(code)[1] if start}
+            said = plain & keys or [b for b in begun if any(key.startswith(b) for key in keys)]
+            if said and stem not in have:
+                found.append(f"{name} says {min(said)}, and does not reach words/{stem}.js")
+    return found
+
+
+def taken(module: bytes) -> set[str]:
+    """Return the files of words that a module takes into the catalogue."""
+    code = module.decode("utf-8")
+    names = dict(
+        re.findall(r'^import (\w+) from "(?:\.{1,2}/)+words/(\w+)\.js";', code, re.MULTILINE)
+    )
+    into = re.findall(r"\baddWords\((\w+)\)", code)
+    for members in re.findall(r"Object\.assign\(Object\.create\(null\), ([\w, ]+)\)", code):
+        into += members.split(", ")
+    return {stem for name, stem in names.items() if name in into}
+
+
+def keys_by_file() -> dict[str, set[str]]:
+    return {
+        path.stem: {key for key, _, _ in read_words(path.read_text("utf-8"))} for path in CATALOGUE
+    }
+
+
+def test_every_module_brings_the_words_that_it_says() -> None:
+    """No key may be missing because another screen was not opened yet."""
+    assert unreached(texts(), keys_by_file()) == []
+    assert {stem for raw in texts().values() for stem in taken(raw)} == {p.stem for p in CATALOGUE}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "wrong"),
+    [
+        ("sharing.js", 'import words from "./words/consents.js";\n', "", "words/consents.js"),
+        ("sharing.js", "addWords(words);\n", "", "words/consents.js"),
+        ("words.js", "shell, start, errors)", "shell, errors)", "words/start.js"),
+        ("screens/lock.js", 't("start.hint")', 't("home.welcome")', "home.welcome"),
+        ("screens/lock.js", 't("start.hint")', "t(`home.${1}`)", "home."),
+        ("screens/lock.js", 't("start.hint")', 'way("home.welcome")', "home.welcome"),
+    ],
+)
+def test_words_that_only_another_screen_brings_are_missed(
+    name: str, old: str, new: str, wrong: str
+) -> None:
+    modules = texts()
+    code = modules[name].decode("utf-8")
+    assert code.count(old) == 1
+    modules[name] = code.replace(old, new).encode()
+    found = unreached(modules, keys_by_file())
+    assert found
+    assert any(wrong in one for one in found)
 
 
 def test_no_words_are_left_over() -> None:

@@ -253,7 +253,7 @@ def test_stopping_ends_it_at_once_and_asks_to_delete(hand: Hand, town: Town) -> 
 
 
 def stop_on_home(hand: Hand) -> Locator:
-    found = hand.window.page.locator("main button.danger", has_text=hand.says("home.stop"))
+    found = hand.window.page.locator("main button.danger", has_text=hand.says("consents.stop"))
     found.first.wait_for()
     return found.first
 

@@ -14,13 +14,16 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from consent.site import SiteConfig, make_site, read_files, version_of
+from consent.site import ENTRY, STYLE, SiteConfig, make_site, read_files, version_of
+from consent.site_imports import reached
 from vault.encoding import Json
 
 FILE = Path(__file__).parent / "vectors" / "web_manifest.json"
 _OWN = ("/", "/sw.js", "headers")
-BUDGET = 640_000
+BUDGET = 645_000
 """Bytes of all modules and styles, comments included, not packed: docs/decisions/0019."""
+FIRST = 180_000
+"""Of these, what the first view waits for: the style, and what app.js imports by statement."""
 
 
 def manifest(files: Mapping[str, bytes]) -> dict[str, Json]:
@@ -29,6 +32,7 @@ def manifest(files: Mapping[str, bytes]) -> dict[str, Json]:
     return {
         "version": version_of(files),
         "bytes": size_of(files),
+        "first": size_of(first_view(files)),
         "files": [[name, sha256(files[name]).hexdigest()] for name in sorted(files)],
         "served": [[path, h.hex()] for path, h in site.listed if path not in _OWN],
     }
@@ -37,6 +41,11 @@ def manifest(files: Mapping[str, bytes]) -> dict[str, Json]:
 def size_of(files: Mapping[str, bytes]) -> int:
     """Return how many bytes the modules and styles have."""
     return sum(len(raw) for name, raw in files.items() if name.endswith((".js", ".css")))
+
+
+def first_view(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files that the start screen of a person without a vault waits for."""
+    return {name: files[name] for name in (STYLE, *reached(files, ENTRY))}
 
 
 def written() -> str:

@@ -19,12 +19,14 @@ from unittest.mock import patch
 
 from consent.commands.records import _csv, _rows
 from consent.demo.cast import CITY
+from consent.origin import Origin
 from consent.receipts import Receipt as ConsentReceipt
 from consent.receipts import make_receipt
 from consent.recompute import OpenedBatch, check_unreadable, counting_records
 from consent.records import OwnLink, open_link, overlapping
 from consent.templates import load_templates
 from consent.turns import Turn
+from tests import listing
 from tests.jws_texts import SeededSuite
 from tests.world import EAST, FEB, JAN, MAR, WEST, Seeded, World
 from vault.chain import ZERO, digest_of, settle
@@ -33,9 +35,20 @@ from vault.crypto import seal
 from vault.crypto.commit import ORDER, Scalar
 from vault.crypto.keys import Root, SigningKey, StreamKey, account_key, record_key, stream_key
 from vault.crypto.meter import CELL_LIMIT, Cell, hide, masks_of
-from vault.encoding import Json, b64u, compact_json, text_hash
+from vault.directory import Directory
+from vault.encoding import Json, b64u, compact_json, strict_object, text_hash, unb64u
 from vault.errors import Locale, NotFound, VaultError
-from vault.messages import AbsentMonth, Batch, Close, Receipt, Record, Reject, batch_info
+from vault.messages import (
+    AbsentMonth,
+    Batch,
+    Close,
+    KeyTime,
+    Receipt,
+    Record,
+    Reject,
+    ReleaseEntry,
+    batch_info,
+)
 from vault.methodology.explain import explain, render
 from vault.methodology.quantify import Act, Credit
 from vault.methodology.release import load_release
@@ -47,8 +60,12 @@ PATH = Path(__file__).parent / "vectors" / "web_records.json"
 SEED = b"web records"
 ROOT, STRANGER = Root(bytes(range(40, 60))), Root(bytes(range(60, 80)))
 SOURCE, VAULT = SigningKey(b"\x31" * 32), SigningKey(b"\x32" * 32)
+# Keys that end with a month's slot, before it, or begin after it; a vault's that ended.
+ENDING, ENDED, LATER = (SigningKey(bytes([n]) * 32) for n in (0x33, 0x34, 0x35))
+BEFORE, NOBODY = SigningKey(b"\x36" * 32), SigningKey(b"\x37" * 32)
 LINK, OTHER = b"\x0a" * 16, b"\x0b" * 16
 NEW_YEAR = 1_767_225_600
+DAY = 86_400
 ANOTHER = hide(Grams(1), masks_of(stream_key(ROOT, LINK), Category(4), FEB)).commitment
 Body = dict[str, Json]
 
@@ -72,6 +89,34 @@ class Shelf(Wire):
 
 
 # Links made by hand
+
+
+def _directory() -> Directory:
+    """Return a directory with the keys of now and of before."""
+
+    def valid(key: SigningKey, begins: int, until: int) -> KeyTime:
+        return KeyTime(pk=key.public, begins=NEW_YEAR + begins * DAY, until=NEW_YEAR + until * DAY)
+
+    sig = {
+        "bike.example": (
+            valid(SOURCE, -30, 335),
+            valid(ENDING, -30, 35),
+            valid(ENDED, -30, 1),
+            valid(LATER, 60, 335),
+        ),
+        "vault.example": (valid(VAULT, -30, 335), valid(BEFORE, -300, -30)),
+    }
+    parties = map(listing.party, listing.SIGNING)
+    entries = tuple(each.model_copy(update={"sig": sig.get(each.id, each.sig)}) for each in parties)
+    releases = tuple(
+        ReleaseEntry(id=name, sha256=sha256(load_release(name).file).digest(), begins=JAN)
+        for name in ("2026-1", "demo-1")
+    )
+    changed = {"entries": entries, "releases": releases, "knet": ()}
+    return listing.signed(listing.listing().model_copy(update=changed))
+
+
+DIRECTORY = _directory()
 
 
 def ride(number: int, **changed: object) -> Record:
@@ -120,6 +165,8 @@ class Made:
         plain: bytes | None = None,
         tags: Iterable[bytes] | None = None,
         counted: Iterable[Record] | None = None,
+        by: SigningKey = SOURCE,
+        receipt: Callable[[Receipt], str] = lambda receipt: receipt.signed(VAULT),
     ) -> Made:
         """Add a batch; `taken` are positions among the records, made those among the tags."""
         known = list(
@@ -132,12 +179,12 @@ class Made:
             sealed = seal.seal(self.rec, text, batch_info(self.link, seq))
         batch = Batch(
             iat=NEW_YEAR, link=self.link, seq=seq, tags=tuple(known), sealed=sealed
-        ).signed(SOURCE)
+        ).signed(by)
         places = taken and tuple(
             sorted(known.index(records[n].tag) if n < len(records) else n for n in taken)
         )
-        receipt = Receipt(iat=NEW_YEAR, of=text_hash(batch), taken=places).signed(VAULT)
-        self.batches.append([batch, receipt])
+        told = Receipt(iat=NEW_YEAR, of=text_hash(batch), taken=places)
+        self.batches.append([batch, receipt(told)])
         kept = [r for n, r in enumerate(records) if n not in (taken or ())]
         for record in kept if counted is None else counted:
             category = load_release("2026-1").category(record.behaviour)
@@ -149,6 +196,7 @@ class Made:
         month: Month,
         change: Callable[[int, Cell], Cell] = lambda _, cell: cell,
         add: int = 0,
+        by: SigningKey = SOURCE,
         **changed: object,
     ) -> Made:
         """Close a month over what was added since."""
@@ -165,7 +213,7 @@ class Made:
             upto=len(self.batches) - 1,
             batches=digest_of((b, r) for b, r in self.batches[self.after + 1 :]),
         )
-        self.closes.append(found.model_copy(update=changed).signed(SOURCE))
+        self.closes.append(found.model_copy(update=changed).signed(by))
         self.balances, self.sums, self.after = settled.balances, {}, len(self.batches) - 1
         return self
 
@@ -245,6 +293,88 @@ def good_links() -> Iterator[tuple[str, Made]]:
     yield "a tag that stands twice in a batch", Made().batch(ride(1), tags=tags).close(JAN)
     yield "another link of the same person", Made(link=OTHER).batch(ride(9)).close(JAN)
     yield from rejected_links()
+    yield from _other_keys()
+
+
+def _other_keys() -> Iterator[tuple[str, Made]]:
+    new = Made().batch(ride(1), by=ENDED).close(JAN, by=ENDING).batch(ride(2), by=ENDING)
+    yield "a source whose keys changed", new.close(FEB)
+    yield "a source that was withdrawn", Made().batch(ride(1), by=ENDING).close(JAN, by=ENDING)
+    late = Made().batch(ride(1), by=LATER, receipt=_at(60 * DAY))
+    yield "a key that came later, used when it had come", late.close(FEB, by=LATER)
+    older = Made().batch(ride(1), receipt=lambda receipt: receipt.signed(BEFORE))
+    yield "a receipt under a key that the vault had before", older.close(JAN)
+
+
+def _at(seconds: int, by: SigningKey = VAULT) -> Callable[[Receipt], str]:
+    changed = {"iat": NEW_YEAR + seconds}
+    return lambda receipt: receipt.model_copy(update=changed).signed(by)
+
+
+def changed_text(text: str, **changed: Json) -> str:
+    """Return a signed message with other members under the same signature."""
+    head, payload, signature = text.split(".")
+    body = {**strict_object(unb64u(payload)), **changed}
+    return ".".join((head, b64u(compact_json(body)), signature))
+
+
+def unsigned_links() -> Iterator[tuple[str, Made]]:
+    """Yield links where the vault shows what its party did not sign."""
+    for name, key in {
+        "that nobody knows": NOBODY,
+        "of another party": listing.SIGNING["city.example"],
+        "of the vault": VAULT,
+        "that came later": LATER,
+    }.items():
+        yield f"a batch under a key {name}", Made().batch(ride(1), by=key).close(JAN)
+        yield f"a close under a key {name}", Made().batch(ride(1)).close(JAN, by=key)
+    over = Made().batch(ride(1), by=ENDED, receipt=_at(DAY)).close(JAN)
+    yield "a batch that was taken when its key had ended", over
+    yield "a close whose key ended before its slot", Made().batch(ride(1)).close(JAN, by=ENDED)
+    good = Made().batch(ride(1)).close(JAN)
+    later = Made().batch(ride(1)).close(JAN).batch(ride(2), by=NOBODY).close(FEB)
+    yield "a batch that the vault added to a month", later
+    yield from _changed(good)
+    moved = Made(link=OTHER).batch(ride(1)).close(JAN)
+    other = Made().batch(ride(1))
+    other.closes = moved.closes
+    yield "a close of another link", other
+    for name, receipt in {
+        "that nobody signed": _at(0, NOBODY),
+        "that the source signed": _at(0, SOURCE),
+        "of another text": lambda receipt: receipt.model_copy(update={"of": bytes(32)}).signed(
+            VAULT
+        ),
+        "that takes more than was signed": lambda receipt: changed_text(
+            receipt.signed(VAULT), taken=[0]
+        ),
+    }.items():
+        yield f"a receipt {name}", Made().batch(ride(1), receipt=receipt).close(JAN)
+
+
+def _changed(good: Made) -> Iterator[tuple[str, Made]]:
+    [batch], [close] = good.batches, good.closes
+    for name, text in {
+        "that was changed so that it does not open": changed_text(close, cells=_turned(close)),
+        "that was changed in its month": changed_text(close, month=FEB),
+        "that is a batch": batch[0],
+        "that is no message": "close",
+    }.items():
+        other = Made().batch(ride(1))
+        other.closes = [text]
+        yield f"a close {name}", other
+    other = Made()
+    sealed = b64u(b"\x01" * 64)
+    changed = changed_text(batch[0], sealed=sealed)
+    receipt = Receipt(iat=NEW_YEAR, of=text_hash(changed)).signed(VAULT)
+    other.batches = [[changed, receipt]]
+    yield "a batch that was changed so that it does not open", other
+
+
+def _turned(close: str) -> list[Json]:
+    cells = strict_object(unb64u(close.split(".")[1]))["cells"]
+    assert isinstance(cells, list)
+    return cells[::-1]
 
 
 def unreadable(change: Callable[[Cell], Cell] = lambda cell: _more(cell, CELL_LIMIT)) -> Made:
@@ -313,6 +443,7 @@ def bad_links() -> Iterator[tuple[str, Made]]:
     yield "months that do not rise", order
     yield "a month twice", Made().batch(ride(1)).close(JAN).close(JAN)
     yield from not_rejected_links()
+    yield from unsigned_links()
     yield from _corrections()
     yield from _batches()
     yield "a release that nobody lists", (Made().batch(ride(1)).close(JAN, methodology="2099-1"))
@@ -392,7 +523,8 @@ def outcome(made: Made) -> Body:
     """Return what the Python implementation makes of a link."""
     key, found = stream_key(ROOT, made.link), dict[str, Json]()
     try:
-        own = open_link(Shelf(made.answers()), ROOT, made.link, "bike.example", load_release)
+        origin = Origin(DIRECTORY, made.link, "bike.example")
+        own = open_link(Shelf(made.answers()), ROOT, origin, load_release)
         found["slug"] = None
         found["closes"] = [
             {
@@ -647,6 +779,8 @@ def make() -> Body:
         ]
         return {
             "root": ROOT.value.hex(),
+            "auditor": b64u(listing.AUDITOR.public),
+            "directory": DIRECTORY.text,
             "texts": [*texts],
             "links": links,
             "overlaps": overlaps(),

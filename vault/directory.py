@@ -77,6 +77,19 @@ class Directory:
         """Return every signing key listed for the party, by kid; raises NotFound."""
         return {thumbprint(key.pk): key.pk for key in self.party(party_id).sig}
 
+    def key_of(self, party_id: str, kid: str) -> KeyTime:
+        """Return the party's listed key that `kid` names, and when it is valid.
+
+        For messages of before: what they were signed with may have ended since.
+
+        Raises:
+            UnknownKey: it is not a key of this party.
+        """
+        party, key = self._keys.get(kid, (None, None))
+        if party is None or key is None or party.id != party_id:
+            raise UnknownKey(f"{kid} is no key of {party_id}")
+        return key
+
     def org_of(self, party_id: str) -> str:
         """Return the organisation that controls the party; raises NotFound."""
         return self.party(party_id).org

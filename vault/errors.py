@@ -18,7 +18,8 @@ person reads. The exception's text says what was found and what was wanted, neve
     ├── TooMany         429
     ├── LogUnavailable  503
     └── Local           —    BadSeal BadTotal BadDirectory BadFile BadMethodology OutOfBounds
-                             BadDatabase BadCode Declined BadPlace Unreachable FalseAbsent Relink
+                             BadDatabase BadCode Declined BadPlace Unreachable Unsigned
+                             FalseAbsent Relink
                              BadProof (NotWitnessed StaleLog OldSize Forked)
 """
 
@@ -468,6 +469,17 @@ class Unreachable(Local):
     slug = "unreachable"
     en = "The vault cannot be reached right now."
     zh = "目前无法连接到保管库。"
+
+
+class Unsigned(Local):
+    """The vault shows a batch, close or receipt that was not signed by whom it must be."""
+
+    slug = "unsigned"
+    en = (
+        "The vault shows records or a monthly figure without the signature that they must have, so"
+        " they are not used. Tell the vault's auditor."
+    )
+    zh = "保管库出示的记录或月度结算没有应有的签名，因此不予采用。请告知保管库的审计方。"
 
 
 class FalseAbsent(Local):

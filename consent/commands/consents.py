@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -12,14 +13,19 @@ from consent.commands.party import Where
 from consent.consents import AHEAD, Consents
 from consent.holder import Holder
 from consent.messages import Grant, Terms
+from consent.records import OwnLink
 from consent.side import OwnGrant
 from consent.templates import latest_until, template_of
 from consent.terminal import REFUSED, JsonOut, new_app, own_locale, spoken, tell, write_json
 from vault.encoding import Json, compact_json
 from vault.errors import BadTotal, BeyondTemplate, Expired, Locale, NotFound, VaultError
 from vault.messages import parse_hex
-from vault.months import Window, join_window, parse_month
+from vault.months import Grams, Window, join_window, parse_month
 
+NO_FIGURE: dict[Locale, str] = {
+    "en": "no figure of your own: a close is missing, or you rejected it",
+    "zh-CN": "没有您自己的数字：缺少某个月结，或您已拒绝它",
+}
 consents_app = new_app("A holder's consents.")
 GrantId = Annotated[str, typer.Argument(metavar="GRANT", help="The grant's id, 32 hex digits.")]
 PlatformId = Annotated[str, typer.Argument(metavar="PLATFORM", help="Its directory id.")]
@@ -222,6 +228,8 @@ _change("resume", "Let a paused grant go on.", Holder.resume)
 def releases(folder: Where, json_out: JsonOut = False) -> None:
     """List every total that left, its place in the log proved, with your own figure.
 
+    It is null where a close of the window is not there, or was rejected later.
+
     Example: carbonvault holder releases ./me
     """
     rows: list[dict[str, Json]] = []
@@ -238,7 +246,7 @@ def releases(folder: Where, json_out: JsonOut = False) -> None:
                     "platform": grant.platform,
                     "window": join_window(use.release.window),
                     "purpose": use.release.purpose,
-                    "grams": holder.own_total(grant, use.release.window, links),
+                    "grams": _figure(holder, grant, use.release.window, links),
                     "at": use.place.at,
                     "index": use.place.index,
                 }
@@ -247,7 +255,15 @@ def releases(folder: Where, json_out: JsonOut = False) -> None:
         write_json({"releases": [*rows]})
         return
     for row in rows:
+        own = NO_FIGURE[own_locale()] if row["grams"] is None else f"{row['grams']} g"
         typer.echo(
-            f"{row['window']}  {row['platform']}  {row['grams']} g  {row['purpose']}"
+            f"{row['window']}  {row['platform']}  {own}  {row['purpose']}"
             f"  (log entry {row['index']})"
         )
+
+
+def _figure(holder: Holder, grant: Grant, window: Window, links: list[OwnLink]) -> Grams | None:
+    """Return the holder's own figure of a window; None while its closes do not give one."""
+    with suppress(BadTotal):
+        return holder.own_total(grant, window, links)
+    return None

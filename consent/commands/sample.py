@@ -16,6 +16,7 @@ from consent.app import wall_clock
 from consent.commands.holder import LinkId, opened, root_of
 from consent.commands.party import AuditorKey, Demo, LogKey, Where
 from consent.folder import open_folder, vault_clock
+from consent.origin import Origin
 from consent.place import read_text
 from consent.policy import Policy, fetch_directory, read_pinned
 from consent.sample.agreement import printable, when
@@ -80,7 +81,8 @@ def _made(folder: Path, link: bytes, month: str, locale: Locale) -> Sample:
         if link not in holder.known_links:
             raise NotFound("no such link of yours")
         wire, directory = place.wire(account_key(root)), holder.directory
-        made = make_sample(wire, root, directory, link, parse_month(month), locale, place.now())
+        origin = Origin(directory, link, holder.known_links[link].source)
+        made = make_sample(wire, root, origin, parse_month(month), locale, place.now())
         for check in check_sample(made, directory).failed:
             # Not held back: a close that its records do not give is what an auditor should see.
             typer.echo(f"{STATES['fail'][locale]}: {CHECKS[check.name][locale]}", err=True)

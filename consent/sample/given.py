@@ -21,6 +21,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, StringConstraints
 
 from consent.lists import fetch_pages
+from consent.origin import Origin
 from consent.policy import check_logged
 from consent.recompute import OpenedBatch, ReleaseOf, sums_of, voided_in
 from consent.records import fetch_batches
@@ -141,8 +142,7 @@ class _Covered(NamedTuple):
 def make_sample(
     wire: Wire,
     root: Root,
-    directory: Directory,
-    link: bytes,
+    origin: Origin,
     month: Month,
     locale: Locale,
     now: int,
@@ -155,20 +155,21 @@ def make_sample(
     Args:
         wire: the way to the vault, as the holder's account.
         root: the holder's root; nothing of it goes into the sample.
-        directory: the directory in force.
-        link: the link's id, 16 bytes.
+        origin: the link and its source, under the directory in force.
         month: a month that is closed.
         locale: the language of the statement that the person reads.
         now: unix seconds.
 
     Raises:
+        Unsigned: the vault shows a batch or close that is not the source's.
         NotFound: no such link, or no close of this month.
         BadTotal: the close does not open, so that it is one to reject.
         BadSeal: a batch does not open. BadProof: the close is not in the cosigned log yet.
     """
+    directory, link = origin.directory, origin.link
     release_of = releases_of(directory)
-    batches = fetch_batches(wire, record_key(root, link), link)
-    found = _cover(_fetch_closes(wire, link), batches, release_of, month)
+    batches = fetch_batches(wire, record_key(root, link), origin)
+    found = _cover(_fetch_closes(wire, origin), batches, release_of, month)
     return Sample(
         type="holder-sample",
         link=link,
@@ -184,9 +185,12 @@ def make_sample(
     )
 
 
-def _fetch_closes(wire: Wire, link: bytes) -> list[str]:
-    listed = wire.get(f"/v1/holder/links/{link.hex()}/closes").body
-    return [text_of(item, "close") for item in objects_of(listed, "closes")]
+def _fetch_closes(wire: Wire, origin: Origin) -> list[str]:
+    listed = wire.get(f"/v1/holder/links/{origin.link.hex()}/closes").body
+    texts = [text_of(item, "close") for item in objects_of(listed, "closes")]
+    for text in texts:
+        origin.check_close(text)
+    return texts
 
 
 def _cover(

@@ -1,8 +1,10 @@
 // The frame around every screen: routes, bars, notes, language, look; the last module to run.
 
-import { announce, banner, button, closeDialogs, confirm, el, go, icon, link, skeleton, trouble }
+import { announce, banner, button, closeDialogs, el, go, icon, link, skeleton, trouble }
   from "./dom.js";
+import { bring, late } from "./late.js";
 import { openHere } from "./lock.js";
+import { leaveButton } from "./screens/lock.js";
 import { SCREENS, TABS } from "./screens/registry.js";
 import { Session } from "./session.js";
 import { Store } from "./store.js";
@@ -70,7 +72,8 @@ async function show(again = false, spot = again ? focused() : null) {
   const redraw = () => show(true);
   let node;
   try {
-    const screen = able ? entry.screen : UNABLE;
+    const screen = able ? await late(entry.load()) : UNABLE;
+    if (mine !== turn) return; // what it needs may be shut by now
     const holder = /** @type {any} */ (session.holder);
     node = await screen.show({ session, holder, params, go, title, redraw, live });
   } catch (error) {
@@ -84,6 +87,10 @@ async function show(again = false, spot = again ? focused() : null) {
     heading.focus({ preventScroll: true });
   }
 }
+
+/** Once an open vault is at rest the remaining screens come by themselves: none is asked for too
+ * late, when there is no network, or another version in its place. */
+const rest = () => SCREENS.forEach(({ load }) => load().catch(() => {}));
 
 /** What puts the focus back where it was, once the screen is drawn again. */
 function focused() {
@@ -111,18 +118,22 @@ const tab = (route, here) => el("a", { href: `#/${route}`, "aria-current": here 
   icon(route), t(`title.${route}`), route === "activity" && alarms() > 0
     && el("span.dot", el("span.hidden", t("warnings")), alarms()));
 
-const alarms = () => session.background.watched?.alarms.length ?? 0;
+const alarms = () => (session.background.watched?.alarms.length ?? 0) + session.unequal;
+const FAR = 300;
 
 let told = "";
 function noted() {
   const [failed] = session.offline ? [] : Object.values(session.background.failed);
-  const now = [session.offline, failed, alarms(), locale()].join();
+  const { lost } = session.store, apart = Math.abs(session.skew), far = apart > FAR;
+  const now = [session.offline, failed, alarms(), lost, far, locale()].join();
   if (now === told) return; // an alert that is made again is read out again
   told = now;
-  notes.hidden = !session.offline && !failed && !alarms();
+  notes.hidden = !session.offline && !failed && !alarms() && !lost && !far;
   notes.replaceChildren(...el("div",
     session.offline && banner("warn", t("offline", { time: time(session.offline) })),
     alarms() > 0 && banner("bad", t("alarm"), " ", link(t("alarmsee"), "activity")),
+    lost && banner("warn", t("lost")),
+    far && banner("warn", t("apart", { n: Math.round(apart / 60) })),
     failed ? banner("bad", sentence(failed)) : null).childNodes);
 }
 
@@ -171,6 +182,7 @@ function preferred() {
 
 function changed() {
   noted();
+  if (session.background.at && !session.background.running) rest();
   if (wasOpen && !session.holder) show();
   else for (const make of lives) make();
 }
@@ -193,16 +205,15 @@ async function probe() {
   }
 }
 
-/** A vault that does not open, also one that is gone, can be given up here. */
-const leaving = () => el("div.row", button(t("start.leave"), async () => {
-  const sure = { title: t("start.leave"), text: t("start.leavewhy"), yes: t("start.leave") };
-  if (!await confirm({ ...sure, danger: true })) return;
-  await session.leave();
-  await show();
-}, "quiet"));
+/** Whoever comes back waits for no module after the other. */
+function ahead() {
+  bring();
+  wanted().entry.load().catch(() => {});
+}
 
 async function begin() {
   taken();
+  session.store.get("own").then((own) => own && ahead(), () => {});
   await Promise.all([session.start(), probe()]);
   preferred();
   try {
@@ -210,7 +221,8 @@ async function begin() {
     if (root) await session.unlock(root);
   } catch (error) {
     heading.textContent = t("app");
-    return main.replaceChildren(heading, trouble(error, begin), ...session.own ? [leaving()] : []);
+    return main.replaceChildren(heading, trouble(error, begin),
+      ...session.own ? [el("div.row", leaveButton(session, () => show()))] : []);
   }
   await show();
 }

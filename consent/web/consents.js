@@ -6,7 +6,6 @@ import { streamKey } from "./keys.js";
 import { checkGrantWindow, open, parse, windowsOfGrant } from "./messages.js";
 import { addMonths, joinWindow } from "./months.js";
 import { renderNotice } from "./notices.js";
-import { addCloses } from "./records.js";
 import { Side } from "./side.js";
 import {
   ENDED, UNPROVED, lastOf, mark, mintedFor, windowName, withMade, withMinted, withOrg, withStatus,
@@ -22,7 +21,6 @@ import { fail, textOf, unless } from "./wire.js";
 /** @import { Grant, OwnGrant } from "./side.js" */
 /** @import { Minted, State, Status } from "./state.js" */
 /** @import { LinkFact } from "./tokens.js" */
-/** @import { OwnLink } from "./records.js" */
 /** @import { Members } from "./wire.js" */
 /** @typedef {{facts: Map<string, LinkFact>, released: Set<string>}} Facts `released`: windows of
  *   which an organisation has a total already */
@@ -272,19 +270,9 @@ export class Consents extends Side {
       const text = textOf(item, "release");
       const place = await this._placeOf(text, textOf(item, "proof"));
       const envelope = readEnvelope(text, "cv1-release");
-      await verify(envelope, (await this.directory()).vaultKeyEver(envelope.kid));
+      await verify(envelope, this.current.newest.vaultKeyEver(envelope.kid));
       return { release: open(envelope, "cv1-release"), place };
     }, wire);
-  }
-
-  /**
-   * The grams that a window's token uncovers, from this holder's own records.
-   * @param {Grant} grant @param {string[]} window @param {OwnLink[]} links
-   */
-  ownTotal(grant, window, links) {
-    const entry = mintedFor(this.device.state, grant.grant, window) ??
-      fail("not-found", "no token was made for this window");
-    return addCloses(links, entry.cells, grant.categories);
   }
 
   /**

@@ -16,6 +16,10 @@ const bad = refusal("bad-directory");
 const unknown = refusal("unknown-key");
 const twice = (/** @type {unknown[]} */ found) => new Set(found).size !== found.length;
 
+/** The name of a party; its id where the directory does not list it.
+ * @param {Pick<Directory, "find">} directory @param {string} id */
+export const nameOf = (directory, id) => directory.find(id)?.name ?? id;
+
 /** A directory whose signature was verified under `signerKey`; readDirectory makes it. */
 export class Directory {
   /**

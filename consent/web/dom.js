@@ -1,4 +1,5 @@
 // The app's building blocks: elements, forms, notes and dialogs. Every text goes in as text.
+import { LateError } from "./late.js";
 import { sentence, t } from "./words.js";
 
 /** @typedef {Node | string | number | null | undefined | false | Nest} Child */
@@ -165,10 +166,16 @@ export const skeleton = () => el("div.card.skeleton",
 const reason = (error) => [el("p", sentence(error)), more(t("details"), el("p.small.mono",
   String(/** @type {Error} */ (error)?.message ?? error)))];
 
+/** Only the page anew brings a module that did not arrive. @param {unknown} error */
+const anew = (error) => error instanceof LateError
+  && button(t("anew"), () => location.reload(), "primary");
+
 /** The card of an error, with a way to try again. @param {unknown} error
  * @param {() => unknown} [again] */
-export const trouble = (error, again) => el("section.card.note.bad", { role: "alert" },
-  reason(error), again && el("div.row", button(t("again"), again)));
+export const trouble = (error, again) => {
+  const act = anew(error) || (again && button(t("again"), again));
+  return el("section.card.note.bad", { role: "alert" }, reason(error), act && el("div.row", act));
+};
 
 /** A part that loads: grey lines, then what `draw` makes of it, or the error and "try again".
  * @template T @param {() => Promise<T>} load @param {(value: T) => Child} draw */
@@ -235,8 +242,9 @@ export async function confirm({ title, text, yes, no = t("cancel"), danger = fal
 }
 
 /** Shows what went wrong. @param {unknown} error */
-export const failed = (error) => dialog(t("failed"), reason(error),
-  (close) => button(t("ok"), () => close(null), "primary"));
+export const failed = (error) => dialog(
+  t(sentence(error) === t("e.sent") ? "unproved" : "failed"), reason(error),
+  (close) => [anew(error), button(t("ok"), () => close(null), anew(error) ? "" : "primary")]);
 
 /** A text with a button that copies it. @param {string} text */
 export const copyable = (text) => el("div.code", el("code", text), button(t("copy"), async () => {

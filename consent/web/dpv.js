@@ -1,10 +1,10 @@
 // A consent and its history as a record under names of DPV, as consent/dpv.py writes it
 // (docs/consent-record.md): for whoever reads such records.
+import { CATEGORY_WORDS } from "./categories.js";
 import { readEnvelope, textHash, thumbprint, verify } from "./encoding.js";
 import { VaultError, isError } from "./errors.js";
 import { open, windowsOfGrant } from "./messages.js";
 import { joinWindow } from "./months.js";
-import { CATEGORY_WORDS } from "./notices.js";
 import { templateOf } from "./templates.js";
 
 /** @import { Directory } from "./directory.js" */

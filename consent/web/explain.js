@@ -111,7 +111,7 @@ const fill = (template, members) =>
   template.replace(/\{(\w+)\}/g, (_, name) => String(members[name]));
 
 /** @param {Behaviour} behaviour @param {string} reason @param {Locale} locale */
-export const reasonText = ({ exclusions = [], bounds = [] }, reason, locale) =>
+const reasonText = ({ exclusions = [], bounds = [] }, reason, locale) =>
   [...exclusions, ...bounds].find((rule) => rule.reason === reason)?.text[locale]
     ?? (Object.hasOwn(REASONS, reason) ? REASONS[reason][locale === "en" ? 1 : 0] : reason);
 

@@ -19,7 +19,7 @@ const no = refusal("bad-proof");
  * @param {import("./note.js").Vkey} log
  * @returns {Promise<Head>}
  */
-export async function openHead(note, log) {
+async function openHead(note, log) {
   const {origin, size, root} = await recast("bad-shape", "bad-proof",
     "the checkpoint cannot be read", () => openCheckpoint(note, log));
   return {origin, size, root, note};

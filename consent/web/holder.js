@@ -9,9 +9,8 @@ import {
   readCode, recordKey, sixDigits, streamKey, unwrapRoot, wrapId, wrapRoot, writeCode,
 } from "./keys.js";
 import { linkInfo, open } from "./messages.js";
-import { fetchRelease } from "./methodology.js";
 import { addMonths } from "./months.js";
-import { openLink } from "./records.js";
+import { checkClose } from "./origin.js";
 import { checkUnreadable } from "./recompute.js";
 import { seal } from "./seal.js";
 import { mark, markReject, withLink } from "./state.js";
@@ -28,13 +27,6 @@ export class Holder extends Decisions {
     const body = { iat: this.now(), pk, vault, over14: true };
     // It stands already: its name is this very key.
     await unless(this._act("/v1/holder", "cv1-account", body), "different-bytes");
-  }
-
-  /** A new recovery code, its wrap kept at the vault: show it once, never store it. */
-  async addCode() {
-    const secret = this.random(20);
-    await this.putWrap(secret);
-    return writeCode(secret);
   }
 
   /**
@@ -108,31 +100,20 @@ export class Holder extends Decisions {
     const done = this._act(`/v1/holder/links/${link}/unlink`, "cv1-unlink", body);
     if (await unless(done, "unlinked")) return;
     // It has ended already: that is what was asked for, once it is proved.
-    if (!(await this._endings(link, this.knownLinks[link]?.source ?? "", this.live)).ends)
+    if (!(await this.endings(link, this.knownLinks[link]?.source ?? "", this.live)).ends)
       fail("bad-proof", "the vault says that the link has ended, and shows nothing that ended it");
   }
 
   /** Say that a close does not open: its month becomes absent. @param {string} link
    * @param {string} close */
   async reject(link, close) {
-    await this.directory();
+    const { source } = this.knownLinks[link] ?? fail("not-found", "no such link of yours");
+    await checkClose({ directory: await this.directory(), link, source }, close);
     await checkUnreadable(await streamKey(this.root, link), close);
     const { month } = open(readEnvelope(close, "cv1-close"), "cv1-close");
     await this._record([await markReject(link, month)]);
     const body = { iat: this.now(), close: await textHash(close) };
     await this._act(`/v1/holder/links/${link}/reject`, "cv1-reject", body);
-  }
-
-  /** Every link's records, and its closes recomputed from them. */
-  async openLinks() {
-    const directory = await this.directory();
-    /** @type {import("./records.js").OwnLink[]} */
-    const opened = [];
-    const release = (/** @type {string} */ id) => fetchRelease(this.wire, directory, id);
-    for (const [link, { source }] of Object.entries(this.knownLinks))
-      await unless(openLink(this.wire, this.root, link, source, release)
-        .then((own) => opened.push(own)), "not-found"); // never attached, or erased
-    return opened;
   }
 
   /**

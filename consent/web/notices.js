@@ -1,5 +1,6 @@
 // Notices: what a person reads before they allow a total, byte for byte as consent/notices.py
 // renders it: the text's hash stands in the grant. Cohorts and exclusive use are not offered.
+import { CATEGORY_WORDS } from "./categories.js";
 import { windowsOfGrant } from "./messages.js";
 import { localTime } from "./months.js";
 import { templateOf } from "./templates.js";
@@ -10,11 +11,6 @@ import { fail } from "./wire.js";
 /** @import { Template, Templates } from "./templates.js" */
 /** @typedef {"zh-CN" | "en"} Locale */
 
-/** The categories' words by number. @type {Record<Locale, string[]>} */
-export const CATEGORY_WORDS = {
-  en: ["", "clothing", "food", "housing", "travel", "goods", "office", "digital finance"],
-  "zh-CN": ["", "衣着", "饮食", "居住", "出行", "用品", "办公", "数字金融"],
-};
 /** The words of the templates' purposes, which W3C DPV defines. @type {Record<Locale, Words>} */
 export const PURPOSE_WORDS = {
   en: {

@@ -83,7 +83,10 @@ export class Current {
     this.policy = policy;
     this.wall = wall;
     this.fetch = async (/** @type {boolean} */ expired) => {
-      this.newest = await fetchDirectory(wire, policy, this.newest, now(), wall, expired);
+      const found = await fetchDirectory(wire, policy, this.newest, now(), wall, expired);
+      // Another fetch may have brought a newer one meanwhile.
+      if (found.listing.version > this.newest.listing.version) this.newest = found;
+      if (!expired && this.isOver()) throw refusal("bad-directory")("the directory has expired");
       return this.newest;
     };
     this.newest = held;

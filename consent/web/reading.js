@@ -91,6 +91,21 @@ export async function compareRelease({ root, device }, { grant, tokens, links },
     release.closes) };
 }
 
+/** Every release that the log shows, so compared, by its name. @param {OwnGrant[]} owns
+ * @param {Holder} holder @param {OwnLink[]} links @param {import("./activity.js").Watched} watched
+ * @returns {Promise<Map<string, Compared>>} */
+export async function compareAll(owns, holder, links, { entries }) {
+  const releases = entries.filter(({ typ }) => typ === "cv1-release");
+  if (!releases.length) return new Map();
+  const tokens = await readTokens(holder, owns).catch(() => null);
+  return new Map(await Promise.all(releases.map(async ({ name, text }) => {
+    const release = open(readEnvelope(text, "cv1-release"), "cv1-release");
+    const grant = owns.find((own) => own.grant.grant === release.grant)?.grant ?? null;
+    return /** @type {[string, Compared]} */ (
+      [name, await compareRelease(holder, { grant, tokens, links }, release)]);
+  })));
+}
+
 /** Own closes in the order of cells; undefined for one that is not here.
  * @param {OwnLink[]} links @param {Cells} cells */
 function closesOf(links, cells) {

@@ -7,9 +7,11 @@ import { VaultError } from "./errors.js";
 import { batchInfo, open, parse } from "./messages.js";
 import { CELL_LIMIT, hide, masksOf } from "./meter.js";
 import { CATEGORIES } from "./months.js";
+import { checkClose } from "./origin.js";
 import { open as openSealed, unpad } from "./seal.js";
 
 /** @import { Body } from "./messages.js" */
+/** @import { Origin } from "./origin.js" */
 /** @typedef {Body<"record">} RecordBody */
 /** @typedef {{seq: number, batch: string, receipt: string, tags: string[], records: RecordBody[],
  *   voided: RecordBody[]}} OpenedBatch `voided` are records that an earlier receipt took */
@@ -54,30 +56,31 @@ export function checkTags({ tags, records, voided }) {
 }
 
 /**
- * Return every close of a link, recomputed: months rise, the digest is over the batches since the
+ * Return every close of a link, recomputed: the source signed it, months rise, the digest is over the batches since the
  * close before, the balances go on, all cells are the sums (but those of a close that was
  * rejected), corrections take back what is there.
  * @param {Uint8Array} key the link's stream secret @param {ReleaseOf} releaseOf
- * @param {OpenedBatch[]} batches @param {string[]} closes
+ * @param {OpenedBatch[]} batches @param {string[]} closes @param {Origin} origin
  * @param {Set<string>} [rejected] hashes of closes that this person rejected
  * @param {OwnClose[]} [found] gets each close as soon as it is verified
  */
-export async function checkCloses(key, releaseOf, batches, closes, rejected = new Set(),
-  found = []) {
-  checkCorrections(batches); // 5
+export async function checkCloses(key, releaseOf, batches, closes, origin,
+  rejected = new Set(), found = []) {
+  checkCorrections(batches); // 6
   const gone = voidedIn(batches);
   let after = -1;
   for (const text of closes) {
+    await checkClose(origin, text); // 1
     const { month, upto, methodology, batches: digest, cells } = read(text, "cv1-close");
     const last = found.at(-1);
-    if (last && month <= last.month) bad(`the close of ${month} is out of order`); // 1
+    if (last && month <= last.month) bad(`the close of ${month} is out of order`); // 2
     const covered = batches.filter(({ seq }) => after < seq && seq <= upto);
-    if (await digestOf(covered.map((b) => [b.batch, b.receipt])) !== digest) // 2
+    if (await digestOf(covered.map((b) => [b.batch, b.receipt])) !== digest) // 3
       bad(`the close of ${month} is not over the batches shown here`);
     const release = await releaseOf(methodology), sums = await sumsOf(covered, gone, releaseOf);
-    const settled = settle(last?.balances ?? ZERO, sums, (c) => release.cap(c)); // 3
+    const settled = settle(last?.balances ?? ZERO, sums, (c) => release.cap(c)); // 4
     const rejects = rejected.has(await textHash(text));
-    for (const c of rejects ? [] : CATEGORIES) // 4
+    for (const c of rejects ? [] : CATEGORIES) // 5
       if (!same(hide(settled.grams[c - 1], await masksOf(key, c, month)), cells[c - 1]))
         bad(`the close of ${month} is not the sum of its records`);
     found.push({ text, month, ...settled, rejected: rejects });

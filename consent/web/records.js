@@ -4,34 +4,39 @@ import { readEnvelope, verify } from "./encoding.js";
 import { VaultError, isError } from "./errors.js";
 import { accountKey, recordKey, streamKey } from "./keys.js";
 import { open } from "./messages.js";
+import { fetchRelease } from "./methodology.js";
+import { checkBatch } from "./origin.js";
 import {
   checkCloses, checkCorrections, checkTags, checkUnreadable, countingRecords, openBatch,
 } from "./recompute.js";
 import { objectsOf, textOf } from "./wire.js";
 
+/** @import { Origin } from "./origin.js" */
 /** @import { OpenedBatch, OwnClose, RecordBody, ReleaseOf } from "./recompute.js" */
 /** @typedef {{link: string, source: string, batches: OpenedBatch[], closes: OwnClose[]}} OwnLink */
 /** @typedef {{get: (path: string) => Promise<{body: Record<string, unknown>,
  *   etag: string}>}} Getter a `Wire` */
-/** unfit: a close is not the sum of its records; unreadable: a cell of it does not open; sealed:
+/** unsigned: not its party's word; unfit: a close is not the sum of its records; unreadable: a cell
+ *  of it does not open; sealed:
  *  the records do not open; records: they do not fit together; rules: what they were counted by is
  *  not the published rules.
- * @typedef {{kind: "unfit" | "unreadable" | "sealed" | "records" | "rules",
+ * @typedef {{kind: "unsigned" | "unfit" | "unreadable" | "sealed" | "records" | "rules",
  *   month: string, close: string, error: unknown}} Trouble */
 /** @typedef {OwnLink & {trouble: Trouble | null}} SeenLink in trouble: what verified before it */
 /** @typedef {{batches?: OpenedBatch[], texts?: string[], closes: OwnClose[]}} Far */
 
 /** What is wrong with records, not with the way to them. */
-export const WRONG = ["bad-input", "bad-seal", "bad-total", "bad-methodology"];
+export const WRONG = ["bad-input", "bad-seal", "bad-total", "bad-methodology", "unsigned"];
 
 /**
  * Return a link's records, and its closes recomputed from them.
- * @param {Getter} wire @param {Uint8Array} root @param {string} link @param {string} source
+ * @param {Getter} wire @param {Uint8Array} root @param {Origin} origin
  * @param {ReleaseOf} releaseOf @param {Far} [far] gets what verified, also where not all does
  * @returns {Promise<OwnLink>}
  */
-export async function openLink(wire, root, link, source, releaseOf, far = { closes: [] }) {
-  const batches = await fetchBatches(wire, await recordKey(root, link), link);
+export async function openLink(wire, root, origin, releaseOf, far = { closes: [] }) {
+  const { link, source } = origin;
+  const batches = await fetchBatches(wire, await recordKey(root, link), origin);
   far.batches = batches;
   batches.forEach(checkTags);
   const { body } = await wire.get(`/v1/holder/links/${link}/closes`);
@@ -39,7 +44,8 @@ export async function openLink(wire, root, link, source, releaseOf, far = { clos
   const rejected = await rejectedIn(body, (await accountKey(root)).public);
   far.texts = texts;
   const key = await streamKey(root, link);
-  const closes = await checkCloses(key, releaseOf, batches, texts, rejected, far.closes);
+  const closes = await checkCloses(key, releaseOf, batches, texts, origin, rejected,
+    far.closes);
   return { link, source, batches, closes };
 }
 
@@ -67,16 +73,16 @@ async function rejectedIn(body, account) {
 /**
  * Every link of a person; one that does not verify keeps no other from being shown.
  * @param {{wire: Getter, root: Uint8Array, knownLinks: Record<string, {source: string}>}} holder
- * @param {ReleaseOf} releaseOf
+ * @param {ReleaseOf} releaseOf @param {import("./directory.js").Directory} directory
  */
-export async function openEach({ wire, root, knownLinks }, releaseOf) {
+export async function openEach({ wire, root, knownLinks }, releaseOf, directory) {
   /** @type {SeenLink[]} */
   const found = [];
   for (const [link, { source }] of Object.entries(knownLinks)) {
     /** @type {Far} */
     const far = { closes: [] };
     try {
-      const own = await openLink(wire, root, link, source, releaseOf, far);
+      const own = await openLink(wire, root, { directory, link, source }, releaseOf, far);
       found.push({ ...own, trouble: null });
     } catch (error) {
       if (isError(error, "not-found")) continue; // never attached, or erased
@@ -90,12 +96,30 @@ export async function openEach({ wire, root, knownLinks }, releaseOf) {
 }
 
 /**
+ * The same by what the vault publishes; where something is unsigned, by its newest directory too,
+ * which may list a newer key.
+ * @param {import("./holder.js").Holder} holder
+ * @param {() => Promise<import("./directory.js").Directory>} held the directory to read by
+ */
+export async function readEach(holder, held) {
+  const read = async () => {
+    const directory = await held();
+    return openEach(holder, (id) => fetchRelease(holder.wire, directory, id), directory);
+  };
+  const found = await read();
+  if (!found.some(({ trouble }) => trouble?.kind === "unsigned")) return found;
+  await holder.current.refresh().catch(() => {});
+  return read();
+}
+
+/**
  * What is wrong with a link that verified so far.
  * @param {Uint8Array} key @param {Far} far @param {unknown} error @returns {Promise<Trouble>}
  */
 async function troubleOf(key, { batches, texts, closes }, error) {
   const as = (/** @type {Trouble["kind"]} */ kind, month = "", close = "") =>
     ({ kind, month, close, error });
+  if (isError(error, "unsigned")) return as("unsigned");
   if (!batches) return as("sealed");
   if (isError(error, "bad-methodology")) return as("rules");
   const close = texts?.[closes.length];
@@ -158,17 +182,21 @@ export async function overlapping(links, releaseOf) {
 }
 
 /**
- * Return a link's batches, each opened with its record key; bad-total when one is missing.
- * @param {Getter} wire @param {import("./keys.js").OpeningKey} key @param {string} link
+ * Return a link's batches, each its source's, opened; unsigned, or bad-total when one is missing.
+ * @param {Getter} wire @param {import("./keys.js").OpeningKey} key @param {Origin} origin
  */
-export async function fetchBatches(wire, key, link) {
+async function fetchBatches(wire, key, origin) {
   /** @type {OpenedBatch[]} */
   const opened = [];
   for (;;) {
-    const { body } = await wire.get(`/v1/holder/links/${link}/batches?first=${opened.length}`);
+    const path = `/v1/holder/links/${origin.link}/batches`;
+    const { body } = await wire.get(`${path}?first=${opened.length}`);
     const items = objectsOf(body, "batches");
-    opened.push(...await Promise.all(items.map((item) =>
-      openBatch(key, textOf(item, "batch"), textOf(item, "receipt")))));
+    opened.push(...await Promise.all(items.map(async (item) => {
+      const batch = textOf(item, "batch"), receipt = textOf(item, "receipt");
+      await checkBatch(origin, batch, receipt);
+      return openBatch(key, batch, receipt);
+    })));
     if (opened.some(({ seq }, n) => seq !== n))
       throw new VaultError("bad-total", "the vault does not show every batch in order");
     if ((body.next ?? null) === null || !items.length) return opened;

@@ -9,8 +9,6 @@ import {openingKey, random} from "./keys.js";
 /** @typedef {import("./encoding.js").Bytes} Bytes */
 /** @typedef {import("./keys.js").OpeningKey} OpeningKey */
 
-/** Bytes that sealing adds. */
-export const OVERHEAD = 32 + 16;
 /** The sizes of a padded text. */
 export const SMALLEST = 4096, LARGEST = 1 << 20;
 const NONE = new Uint8Array(), {subtle} = crypto;

@@ -1,17 +1,14 @@
 // One person at one vault on this device: locked or open, and what runs in the background.
-
-import { b64u, hex, sha256, text, thumbprint, unb64u, utf8 } from "./encoding.js";
-import { fetchDirectory } from "./policy.js";
-import { Holder } from "./holder.js";
-import { accountKey, openState, random, sealState, stateKey } from "./keys.js";
-import { fetchRelease } from "./methodology.js";
-import { monthAt } from "./months.js";
+import { thumbprint, unb64u } from "./encoding.js";
+import { accountKey, random } from "./keys.js";
+import { late } from "./late.js";
 import { keepHere } from "./lock.js";
-import { openEach } from "./records.js";
-import { mergeMemory } from "./side.js";
-import { Wire, read } from "./wire.js";
+import { monthAt } from "./months.js";
+import { Shelf } from "./shelf.js";
+import { Wire } from "./wire.js";
 import { setZone } from "./words.js";
 
+/** @typedef {import("./holder.js").Holder} Holder */
 /** @typedef {{vault: string, auditor: string, log: string, demo: boolean, lists: string|null,
  *   passkeys: boolean, keeps: boolean, version: string, templates: string}} Config */
 /** What this device knows without being opened. @typedef {{account: string,
@@ -21,24 +18,9 @@ import { setZone } from "./words.js";
 /** looked: when the log was last watched, 0: not since opening.
  * @typedef {{running: boolean, at: number, minted: Found<"mintAll">, watched: Found<"watch">,
  *   looked: number, failed: Record<string, unknown>}} Background */
-/** What a wire may read again without a network; live: nothing, now. @typedef {{may: RegExp,
- *   live: boolean}} Way */
 
-const PERIOD = 600000, MOST_KEPT = 1 << 20, STATE = "/v1/holder/state";
 /** @type {Background} */
 const NOTHING = { running: false, at: 0, minted: null, watched: null, looked: 0, failed: {} };
-// What is read again to be shown; never entries: an older list looks like withheld ones.
-const SHOWN = /^\/v1\/(holder\/(?!entries)|directory|templates|methodology)/;
-// What is read again to act by: of these an older one is found out.
-const ACTED = /^\/v1\/(holder\/state|directory|templates|methodology)/;
-// What of it grows old.
-const LIST = /^\/v1\/(?:holder\/)?(links|grants|requests|releases|state|directory|wraps|tokens)/;
-const ALONE = ["state", "directory", "wraps", "tokens"]; // one answer each, held by no screen
-
-/** The name tells nothing: a path holds the id of a link. @param {string} account
- * @param {string} name */
-const keyOf = async (account, name) =>
-  hex(await sha256(utf8(`${account} ${name}`))).slice(0, 32);
 
 /** The app's one session; it says "change" when something shown may have changed. */
 export class Session extends EventTarget {
@@ -48,17 +30,14 @@ export class Session extends EventTarget {
   /** @type {number|null} */ offline = null;
   background = NOTHING;
   zone = "Asia/Shanghai";
+  /** Figures that left and are not what their own records say. */ unequal = 0;
   /** A code that came with the address (#w=). */ handed = "";
   /** @type {Record<string, any>} */ prefs = {};
   /** @type {Map<string, Promise<any>>} */ #once = new Map();
-  /** @type {Map<string, number>} lists that were read again here, and from when they are */
-  #old = new Map();
-  /** @type {{key: CryptoKey, account: string}|null} */ #seal = null;
-  /** @type {Way} */ #acts = { may: ACTED, live: false };
-  /** @type {Promise<unknown>} */ #keeping = Promise.resolve();
+  /** @type {Shelf|null} */ #shelf = null;
+  /** Of a vault that is being opened. @type {Shelf|null} */ #coming = null;
   #tabs = new BroadcastChannel("carbonvault");
-  #shift = 0;
-  #skew = 0;
+  #shift = 0; #left = 0;
 
   /** @param {Config} config @param {import("./store.js").Store} store */
   constructor(config, store) {
@@ -73,7 +52,7 @@ export class Session extends EventTarget {
       this.prefs = await this.store.get("prefs") ?? {};
       this.#close();
     };
-    setInterval(() => document.hidden || this.refresh(), PERIOD);
+    setInterval(() => document.hidden || this.refresh(), 600000);
   }
 
   /** Reads what this device keeps. */
@@ -95,7 +74,12 @@ export class Session extends EventTarget {
   now = () => Math.floor(Date.now() / 1000) + this.#shift;
 
   /** The same, but not ahead of the vault's clock: what is over by it is over. */
-  past = () => this.now() - (this.config.demo ? 0 : Math.max(0, this.#skew));
+  past = () => this.now() - Math.max(0, this.skew);
+
+  /** Seconds that this machine's clock is ahead of the vault's. */
+  get skew() {
+    return this.config.demo ? 0 : this.#shelf?.skew ?? 0;
+  }
 
   /** How many months ahead tokens are made. @returns {number} */
   get ahead() {
@@ -111,7 +95,8 @@ export class Session extends EventTarget {
 
   /** Keeps what this device knows of its vault. @param {Partial<Own>} change */
   async remember(change) {
-    const kept = await this.store.get("own").catch(() => null);
+    const left = this.#left, kept = await this.store.get("own").catch(() => null);
+    if (left !== this.#left) return; // nothing of it stays here
     if (kept && this.own && kept.account !== this.own.account) return; // another tab's vault
     this.own = { account: "", way: "code", code: "", passkeys: [], ...this.own, ...change };
     await this.store.put("own", this.own).catch(() => {}); // full: it is open all the same
@@ -122,30 +107,38 @@ export class Session extends EventTarget {
     return !!this.own && this.own.account !== await thumbprint((await accountKey(root)).public);
   }
 
-  /** Opens the vault of a root; `fresh`: its account is made now.
-   * @param {Uint8Array} root @param {boolean} [fresh] */
+  /** Opens the vault of a root; `fresh`: its account is made now. Locked, left or opened anew
+   * meanwhile it stays as that left it. @param {Uint8Array} root @param {boolean} [fresh] */
   async unlock(root, fresh = false) {
-    const key = await accountKey(root), { vault, templates } = this.config;
-    this.#seal = { key: await stateKey(root), account: await thumbprint(key.public) };
-    const wireOf = (/** @type {Way} */ way) => new Wire(vault, key,
-      { fetch: (input, init) => this.#fetch(way, input, init), templates });
-    const acts = { may: ACTED, live: false }, live = wireOf(acts);
-    const wire = wireOf({ may: SHOWN, live: false });
-    const { policy, now } = this, memory = await this.#recall("memory");
+    const { policy, now } = this, { vault, templates } = this.config;
+    const shelf = new Shelf(this.store, root, now, () => this.#online()), still = () => {
+      if (shelf.over) throw new DOMException("overtaken while opening", "AbortError");
+    };
+    this.#coming?.shut();
+    this.#coming = shelf;
+    const { Holder } = await late(import("./holder.js")), key = await accountKey(root);
+    const [wire, live] = [false, true].map((acts) =>
+      new Wire(vault, key, { fetch: shelf.way(acts), templates }));
+    const memory = await shelf.recall("memory");
     const holder = await Holder.open({ root, wire, live, policy, now, random, memory });
+    still();
     if (fresh) await holder.openAccount();
     await holder.load();
-    this.zone = (await holder.held()).listing.zone;
-    setZone(this.zone);
-    if (this.holder) this.holder.closed = true;
-    Object.assign(this, { root, holder });
-    this.#acts = acts;
+    const { zone } = (await holder.held()).listing;
+    still();
+    this.#shut();
+    Object.assign(this, { root, holder, zone });
+    [this.#shelf, this.#coming] = [shelf, null];
+    setZone(zone);
     if (this.own?.account !== holder.account) {
       if (this.own) await this.#empty();
+      still();
       this.own = null;
       await this.remember({ account: holder.account });
+      still();
       this.#tabs.postMessage("closed"); // another tab may have another vault open
     }
+    this.#online();
     this.forget();
     this.refresh();
   }
@@ -168,6 +161,7 @@ export class Session extends EventTarget {
 
   /** Leaves this device as if the vault had never been here. */
   async leave() {
+    this.#left++;
     this.own = null;
     this.#close();
     await this.#empty();
@@ -179,12 +173,19 @@ export class Session extends EventTarget {
     this.prefs = await this.store.get("prefs") ?? {};
   }
 
-  #close() {
-    if (this.holder) this.holder.closed = true; // what runs in the background makes nothing more
-    this.root = this.holder = this.#seal = null;
+  /** What runs in the background makes and keeps nothing more. */
+  #shut() {
+    if (this.holder) this.holder.closed = true;
+    this.#shelf?.shut();
     this.background = NOTHING;
+    this.unequal = 0;
     this.#once.clear();
-    this.#old.clear();
+  }
+
+  #close() {
+    this.#shut();
+    this.#coming?.shut();
+    this.root = this.holder = this.#shelf = null;
     this.offline = null;
     this.#changed();
   }
@@ -197,9 +198,8 @@ export class Session extends EventTarget {
 
   /** @template T @param {string} name @param {() => Promise<T>} load @returns {Promise<T>} */
   #kept(name, load) {
-    const known = this.#once.get(name);
-    if (known) return known;
-    this.#old.delete(name);
+    if (this.#once.has(name)) return /** @type {Promise<any>} */ (this.#once.get(name));
+    this.#shelf?.old.delete(name);
     const found = load();
     this.#once.set(name, found);
     found.catch(() => this.#once.get(name) === found && this.#once.delete(name))
@@ -207,7 +207,6 @@ export class Session extends EventTarget {
     return found;
   }
 
-  /** The open vault. @returns {Holder} */
   get #open() {
     return /** @type {Holder} */ (this.holder);
   }
@@ -216,8 +215,8 @@ export class Session extends EventTarget {
   links() {
     const holder = this.#open;
     return this.#kept("links", async () => {
-      const directory = await holder.directory();
-      return openEach(holder, (id) => fetchRelease(holder.wire, directory, id));
+      const { readEach } = await late(import("./records.js"));
+      return readEach(holder, () => this.held());
     });
   }
 
@@ -236,10 +235,18 @@ export class Session extends EventTarget {
     return this.#kept("releases", () => this.#open.uses());
   }
 
+  /** The directory to read by, which may have expired. */
+  held() {
+    const holder = this.#open;
+    return holder.held().catch(() => holder.current.newest);
+  }
+
   /** The directory in force, also while locked. */
   directory() {
-    return this.holder ? this.holder.directory() : this.#kept("directory", () =>
-      fetchDirectory(this.wire, this.policy, null, this.now(), () => Date.now() / 1000, false));
+    return this.holder ? this.holder.directory() : this.#kept("directory", async () => {
+      const { fetchDirectory } = await late(import("./policy.js"));
+      return fetchDirectory(this.wire, this.policy, null, this.now(), () => Date.now() / 1000, false);
+    });
   }
 
   /** The running month by the vault's zone. @returns {string} */
@@ -258,8 +265,8 @@ export class Session extends EventTarget {
 
   /** Tops up tokens, takes in what other devices did, watches the log; results in `background`. */
   async refresh() {
-    const { holder } = this, acts = this.#acts;
-    if (!holder || this.background.running) return;
+    const { holder } = this, shelf = this.#shelf;
+    if (!holder || !shelf || this.background.running) return;
     /** @type {Background} */
     const found = { ...this.background, failed: {} };
     /** @template T @param {string} name @param {Promise<T>} act @returns {Promise<T | null>} */
@@ -271,98 +278,43 @@ export class Session extends EventTarget {
     this.#changed();
     await this.#readClock().catch(() => {});
     await run("load", holder.refresh());
-    acts.live = true; // nothing is made from, or compared with, an answer that is not of now
-    if (!this.#old.has("state") && !this.#old.has("directory")) {
+    shelf.live = true; // nothing is made from, or compared with, an answer that is not of now
+    if (!shelf.old.has("state") && !shelf.old.has("directory")) {
       await run("stop", holder.confirm());
       found.minted = await run("mint", holder.mintAll(this.ahead));
       found.watched = await run("watch", holder.watch(this.config.lists));
       if (found.watched) found.looked = this.now();
     }
-    acts.live = false;
+    shelf.live = false;
     if (this.holder !== holder) return;
     this.background = { ...found, running: false, at: this.now() };
     if (found.at) this.#once.clear(); // what was asked for since unlocking is not old yet
     this.#save();
     this.#changed();
+    if (found.watched) await this.#compare(holder, found.watched).catch(() => {});
   }
 
-  // What is kept on this device, sealed under the state key
-
-  /** @param {string} name @param {unknown} value */
-  async #keep(name, value) {
-    const seal = this.#seal;
-    if (!seal) return;
-    const plain = utf8(JSON.stringify([name, value])), at = await keyOf(seal.account, name);
-    const blob = await sealState(seal.key, 0, plain, random(12));
-    if (this.#seal === seal) await this.store.put(at, blob); // not locked or left meanwhile
-  }
-
-  /** @param {string} name @returns {Promise<any>} */
-  async #recall(name) {
-    const seal = this.#seal, blob = seal && await this.store.get(await keyOf(seal.account, name));
-    if (!blob) return null;
-    const plain = await openState(seal.key, 0, blob).catch(() => null);
-    const [kept, value] = plain ? JSON.parse(text(plain)) : [];
-    return kept === name ? value : null;
+  /** @param {Holder} holder @param {import("./activity.js").Watched} watched */
+  async #compare(holder, watched) {
+    const { compareAll } = await late(import("./reading.js"));
+    const left = await compareAll(await this.grants(), holder, await this.links(), watched);
+    if (this.holder !== holder) return; // locked or left meanwhile
+    this.unequal = [...left.values()].filter(({ found }) => found === "other").length;
+    this.#changed();
   }
 
   /** Another tab may have written meanwhile: what it saw is kept too. */
   async #save() {
-    const { holder } = this;
-    if (holder) await navigator.locks.request("memory", async () => {
-      const kept = await this.#recall("memory");
-      if (this.holder === holder) await this.#keep("memory", mergeMemory(holder.memory(), kept));
+    const { holder } = this, shelf = this.#shelf;
+    if (holder && shelf) await navigator.locks.request("memory", async () => {
+      const { mergeMemory } = await import("./side.js"), kept = await shelf.recall("memory");
+      if (this.holder === holder) await shelf.keep("memory", mergeMemory(holder.memory(), kept));
     }).catch(() => {}); // full: the next one may fit
   }
 
-  /**
-   * Answers are kept as they came; without a network they are read again, and checked as ever.
-   * @param {Way} way @param {RequestInfo|URL} input @param {RequestInit} [init]
-   */
-  async #fetch(way, input, init = {}) {
-    const { pathname, search } = new URL(String(input)), name = `got ${pathname}${search}`;
-    const method = init.method ?? "GET", list = LIST.exec(pathname)?.[1] ?? "";
-    let answer;
-    try {
-      answer = await fetch(input, init);
-    } catch (error) {
-      const may = method === "GET" && way.may.test(pathname) && !way.live;
-      const got = may && await this.#recall(name).catch(() => null);
-      if (!got) throw error;
-      if (list) this.#old.set(list, Math.min(got.at, this.#old.get(list) ?? got.at));
-      this.#online();
-      return new Response(got.body, { headers: { ETag: got.etag, "Content-Type": got.type } });
-    }
-    const date = Date.parse(answer.headers.get("Date") ?? "");
-    if (date) this.#skew = Math.floor((Date.now() - date) / 1000);
-    // A list that is shown stays old until that very list is asked for again.
-    if (method === "GET" && ALONE.includes(list)) this.#old.delete(list);
-    // What was just stored is what the vault would answer now: an older state is refused.
-    if (answer.ok && method === "PUT" && pathname === STATE)
-      this.#keepAnswer(name, answer.headers, async () => JSON.stringify({ state: b64u(
-        /** @type {Uint8Array} */ (init.body)) }));
-    else if (answer.ok && method === "GET" && SHOWN.test(pathname)) {
-      const copy = answer.clone();
-      this.#keepAnswer(name, answer.headers, async () => text(await read(copy, MOST_KEPT)));
-    }
-    this.#online();
-    return answer;
-  }
-
-  /**
-   * In the order in which they came; a device that is full keeps no more, and goes on.
-   * @param {string} name @param {Headers} headers @param {() => Promise<string>} said
-   */
-  #keepAnswer(name, headers, said) {
-    const at = this.now(), etag = headers.get("ETag") ?? "";
-    const type = headers.get("Content-Type") ?? "";
-    this.#keeping = this.#keeping.then(async () =>
-      this.#keep(name, { at, body: await said(), etag, type })).catch(() => {});
-  }
-
   #online() {
-    const was = this.offline, since = Math.min(...this.#old.values());
-    this.offline = since < Infinity ? since : null;
+    const was = this.offline;
+    this.offline = this.#shelf?.since ?? null;
     if (was !== this.offline) this.#changed();
   }
 }

@@ -4,7 +4,10 @@ import { gramsOf } from "./decisions.js";
 import { windowsOfGrant } from "./messages.js";
 import { addMonths, joinWindow, monthAt } from "./months.js";
 import { ENDED, mintedFor } from "./state.js";
-import { category, listed, mass, monthName, sentence, span, t } from "./words.js";
+import { addWords, category, listed, mass, monthName, sentence, span, t } from "./words.js";
+import words from "./words/consents.js";
+
+addWords(words);
 
 /** @import { Asked, Figure } from "./decisions.js" */
 /** @import { Terms } from "./messages.js" */
@@ -74,13 +77,12 @@ const isTaken = ({ minted }, { org, categories }, window) => minted.some((one) =
 /** What becomes of a consent's windows. @param {import("./screens/registry.js").Ctx} ctx
  * @param {OwnGrant} own @returns {Promise<Coming[]>} */
 export async function coming({ session, holder }, own) {
-  const [uses, links, directory] = await Promise.all([session.uses(), session.links(),
-    session.directory()]);
+  const [uses, links] = await Promise.all([session.uses(), session.links()]);
   const now = session.past(), { state } = holder.device, { minted, failed } = session.background;
   const trouble = minted?.failed.find((/** @type {{grant: string}} */ one) =>
     one.grant === own.grant.grant)?.error;
   return comingOf(own.grant, { state, standing: standingOf(own, state, now), uses, links,
-    latest: latestStart(session.now(), session.ahead, directory.listing.zone),
+    latest: latestStart(session.now(), session.ahead, session.zone),
     failed: trouble ?? failed.mint });
 }
 

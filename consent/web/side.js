@@ -183,9 +183,10 @@ export class Side {
   /** Every link, its source's organisation, which months it has.
    * @param {Wire} [wire] @returns {Promise<LinkFact[]>} */
   async links(wire) {
+    const directory = await this.held();
     const facts = Object.entries(this.knownLinks).map(async ([link, { source, from: begins }]) => ({
-      link, source, org: (await this.directory()).orgOf(source), begins,
-      ...await this._endings(link, source, wire),
+      link, source, org: directory.orgOf(source), begins,
+      ...await this.endings(link, source, wire),
     }));
     // Never attached, or erased: leaving it out of a first token only lowers the total.
     const found = await Promise.all(facts.map((fact) => unless(fact, "not-found")));
@@ -193,15 +194,14 @@ export class Side {
   }
 
   /** What ends a link's months. @param {string} link @param {string} source @param {Wire} [wire] */
-  _endings(link, source, wire = this.wire) {
+  endings(link, source, wire = this.wire) {
     const whose = { account: this.key.public, link, source, now: this.now() };
     return fetchEndings(wire, (proof) => this._knowing(proof), whose);
   }
 
   /** @param {string} proof of a log that may be unknown so far */
-  async _knowing(proof) {
-    await this.current.knowing(proof);
-    return this.directory();
+  _knowing(proof) {
+    return this.current.knowing(proof);
   }
 
   /**

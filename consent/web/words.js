@@ -1,9 +1,8 @@
 // The app's words in English and Chinese, and how each of them writes numbers, dates and masses.
 
-import { CATEGORY_WORDS } from "./notices.js";
+import { CATEGORY_WORDS } from "./categories.js";
 import shell from "./words/shell.js";
 import start from "./words/start.js";
-import settings from "./words/settings.js";
 import errors from "./words/errors.js";
 
 /** @typedef {"en"|"zh-CN"} Locale */
@@ -11,7 +10,7 @@ import errors from "./words/errors.js";
 /** @typedef {Record<string, [string, string]>} Words */
 
 /** @type {Words} */
-const ALL = Object.assign(Object.create(null), shell, start, settings, errors);
+const ALL = Object.assign(Object.create(null), shell, start, errors);
 /** @type {Locale} */
 let now = "en";
 let zone = "Asia/Shanghai";

@@ -19,6 +19,6 @@ print("The person opens this code in their own app:", pushed.code, flush=True)
 while (found := bank.outcome(pushed)).state == "open":
     time.sleep(1)
 grant = bank.grant(found.grant or sys.exit(f"The request is {found.state}."))
-total = bank.total(grant.grant, grant.windows[0])
+total = bank.total(grant.grant, grant.windows[0], patience=60)
 print(total.grams, "g, checked against:", total.checked)
 # end

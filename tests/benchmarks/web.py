@@ -1,4 +1,4 @@
-"""The web app in Chromium: its first view, a token of 120 cells, a year of 2,000 records.
+"""The web app in Chromium: first views, coming back, a token of 120 cells, a year of 2,000 records.
 
     ./run python -m tests.benchmarks.web [--turns 5]
 
@@ -19,7 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,6 +31,7 @@ from consent.messages import LinkMonths, TokenPost
 from consent.messages import Token as TokenText
 from consent.site import read_files
 from consent.tokens import Granted, open_token, seal_token, sign_token, sum_masks
+from tests.web_manifest import first_view, size_of
 from tests.webapp.driver import Look, Window, chromium
 from tests.webapp.place import Person, Town
 from tests.world import EAST, WEST
@@ -207,7 +208,7 @@ class Bench:
                 counted.listen(page.context, page)
                 self.note(f"{name}, first", view(page, self.town.url + path))
                 page.wait_for_load_state("networkidle")
-                self.bytes[name] = counted
+                self.bytes[f"first view of the {name}"] = replace(counted)
                 self.note(f"{name}, again", view(page, self.town.url + path))
         with fresh(self.browser, _SHOWN, worker=True) as page:
             view(page, self.town.url)
@@ -225,11 +226,25 @@ class Bench:
                 self.note(f"{name}, slow, again", view(page, self.town.url + path))
 
     def home(self) -> None:
-        """Home with the whole year: from the start of a navigation until its pictures are there."""
-        with Window(self.browser, self.town.url, Look("en"), allowed=("",)) as window:
-            window.open(self.ann.root)
-            window.context.add_init_script(_DRAWN)
-            self.note("home, drawn", view(window.page, self.town.url))
+        """Home with the whole year: from the start of a navigation until its pictures are there.
+
+        Of a person who comes back: with nothing of the app kept, as after a new version, with what
+        the browser kept, and the former over a slow network.
+        """
+        for name, slow in (("home", False), ("home, slow", True)):
+            with Window(self.browser, self.town.url, Look("en"), allowed=("",)) as window:
+                window.open(self.ann.root)
+                window.context.add_init_script(_DRAWN)
+                counted = Bytes()
+                session = counted.listen(window.context, window.page)
+                session.send("Network.clearBrowserCache")
+                if slow:
+                    session.send("Network.emulateNetworkConditions", {"offline": False, **SLOW})
+                self.note(f"{name}, new", view(window.page, self.town.url))
+                if not slow:
+                    window.page.wait_for_load_state("networkidle")
+                    self.bytes["home of who comes back, and the rest behind it"] = replace(counted)
+                    self.note("home, drawn", view(window.page, self.town.url))
 
 
 def measure(bench: Bench, window: Window, turns: int) -> None:
@@ -324,6 +339,13 @@ def views_table(bench: Bench) -> Iterator[str]:
         yield row(words, f"{plain:.0f}", f"{app:.0f}", f"{app / plain:.1f}")
     plain, app = took["plain page, again"], took["app, again, by its worker"]
     yield row("again, from its service worker", f"{plain:.0f}", f"{app:.0f}", f"{app / plain:.1f}")
+    for words, name, beside in (
+        ("home of a person who comes back, nothing kept", "home, new", "first"),
+        ("the same, from the browser's cache", "home, drawn", "again"),
+        ("home, nothing kept, 1.6 Mbit/s and 150 ms", "home, slow, new", "slow, first"),
+    ):
+        plain, app = took[f"plain page, {beside}"], took[name]
+        yield row(words, f"{plain:.0f}", f"{app:.0f}", f"{app / plain:.1f}")
 
 
 def sides_table(bench: Bench) -> Iterator[str]:
@@ -346,10 +368,14 @@ def sides_table(bench: Bench) -> Iterator[str]:
 def sizes_said(bench: Bench) -> Iterator[str]:
     code = {n: len(raw) for n, raw in read_files().items() if n.endswith((".js", ".css"))}
     whole = sum(code.values())
-    yield f"JavaScript and CSS: {len(code)} files, {whole:,} bytes as they are written."
+    first = first_view(read_files())
+    yield (
+        f"JavaScript and CSS: {len(code)} files, {whole:,} bytes as they are written; a first view "
+        f"waits for {len(first)} of them, {size_of(first):,} bytes."
+    )
     for name, found in bench.bytes.items():
         yield (
-            f"First view of the {name}: {found.answers} answers, {found.wire:,} bytes on the wire "
+            f"The {name}: {found.answers} answers, {found.wire:,} bytes on the wire "
             f"with headers, {found.body:,} unpacked."
         )
 

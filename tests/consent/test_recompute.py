@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from consent.origin import Origin
 from consent.recompute import (
     OpenedBatch,
     OwnClose,
@@ -13,7 +14,14 @@ from consent.recompute import (
     open_batch,
 )
 from consent.records import open_link
-from tests.web_vectors_records import ROOT, Made, Shelf, not_rejected_links, rejected_links
+from tests.web_vectors_records import (
+    DIRECTORY,
+    ROOT,
+    Made,
+    Shelf,
+    not_rejected_links,
+    rejected_links,
+)
 from tests.world import JAN
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.crypto.seal import pad, seal
@@ -105,7 +113,8 @@ def test_two_records_under_one_tag_are_refused() -> None:
 
 
 def closes_of(made: Made) -> list[OwnClose]:
-    return open_link(Shelf(made.answers()), ROOT, made.link, "bike.example", load_release).closes
+    origin = Origin(DIRECTORY, made.link, "bike.example")
+    return open_link(Shelf(made.answers()), ROOT, origin, load_release).closes
 
 
 @pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in rejected_links()])

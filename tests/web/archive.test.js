@@ -22,7 +22,7 @@ async function own() {
   const { links } = found.answers["/v1/holder/links"].body;
   // In the order in which Python's state holds them: links are sorted by their ids there too.
   return Promise.all(links.map(({ link, source }) =>
-    openLink(shelf, root, link, source, releaseOf)));
+    openLink(shelf, root, { directory, link, source }, releaseOf)));
 }
 
 test("records are the rows of `carbonvault holder records --json`", async () => {

@@ -135,7 +135,7 @@ test("a link has ended when the vault says so and shows what ended it", async ()
     device: { state: { links: { [LINK]: { source: "bike.example", from: "2026-01" } } } },
     _act: async () => { throw new VaultError("unlinked", "it has ended"); } });
   const ended = (ends) => {
-    holder._endings = async () => ({ absent: new Set(), ends });
+    holder.endings = async () => ({ absent: new Set(), ends });
     return holder.unlink(LINK);
   };
   await ended("2026-02");

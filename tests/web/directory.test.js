@@ -199,3 +199,18 @@ test("the current directory is fetched anew when it has expired, or a proof need
   await assert.rejects(Current.open(wire, policy, () => now, null, () => wall),
     fails("bad-directory"));
 });
+
+test("a directory that comes late puts none before it back", async () => {
+  const of = why => V.fetch.find(one => one.why === why), {log, fresh, wall, now} = of("the next");
+  const policy = {auditor, log, demo: false, fresh};
+  const wire = {get: async () => ({body: of("the first directory").body, etag: ""})};
+  const current = await Current.open(wire, policy, () => now, null, () => wall);
+  let late;
+  wire.get = () => new Promise(answer => (late = answer));
+  const first = current.refresh();
+  wire.get = async () => ({body: of("the next").body, etag: ""});
+  await current.refresh();
+  late({body: of("the first directory").body, etag: ""});
+  await first;
+  assert.equal((await current.directory()).listing.version, 2);
+});

@@ -5,6 +5,8 @@ import test from "node:test";
 import { text, utf8 } from "../../consent/web/encoding.js";
 import { REASONS, why } from "../../consent/web/explain.js";
 import { count, factorFor, fetchRelease } from "../../consent/web/methodology.js";
+import { besideText, figuresIn } from "../../consent/web/screens/methodology.js";
+import { setLocale } from "../../consent/web/words.js";
 import { parseToml } from "../../consent/web/toml.js";
 import { Shelf, slugOf, vectors } from "./shelf.js";
 
@@ -226,3 +228,18 @@ for (const bad of ["a", "a =", "= 1", "a = 1 2", "a = 01", "a = -1", "a = 1.5", 
   test(`TOML beyond these forms is refused: ${JSON.stringify(bad)}`, () => {
     assert.throws(() => parseToml(bad), { slug: "bad-methodology" });
   });
+
+test("what a release took or left out, and what is not counted beside it, is read in Chinese", async () => {
+  const choices = (await Promise.all(NAMES.map((id) =>
+    fetchRelease(new Shelf({}), directoryOf(id), id)))).flatMap(({ listed }) => listed.choices ?? []);
+  assert.ok(choices.length >= 7);
+  setLocale("zh-CN");
+  for (const text of choices.flatMap(({ taken, over }) => [taken, over])) {
+    assert.doesNotMatch(figuresIn(text), /[A-Za-z]/);
+    assert.deepEqual(figuresIn(text).match(/[\d.,]+\d/g)?.slice(0, 1), text.match(/[\d.,]+\d/g)?.slice(0, 1));
+  }
+  assert.equal(besideText({ exclusive: [{ with: "travel.bus", within: "day" }, { with: "x" }] },
+    new Map([["travel.bus", "乘公交"]])), "乘公交 (同一天)");
+  setLocale("en");
+  assert.equal(figuresIn("40 g/km (CN-HB-WH)").slice(0, 9), "40 g/km (");
+});

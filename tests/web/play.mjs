@@ -7,10 +7,36 @@ import { createInterface } from "node:readline";
 import { b64u, hex, text, unb64u, unhex } from "../../consent/web/encoding.js";
 import { VaultError } from "../../consent/web/errors.js";
 import { Holder, recover } from "../../consent/web/holder.js";
-import { accountKey } from "../../consent/web/keys.js";
+import { accountKey, writeCode } from "../../consent/web/keys.js";
+import { fetchRelease } from "../../consent/web/methodology.js";
+import { addCloses, openLink } from "../../consent/web/records.js";
 import { standingOf } from "../../consent/web/sharing.js";
-import { writeState } from "../../consent/web/state.js";
-import { Wire } from "../../consent/web/wire.js";
+import { mintedFor, writeState } from "../../consent/web/state.js";
+import { Wire, unless } from "../../consent/web/wire.js";
+
+/** Every link's records, and its closes recomputed from them. */
+async function openLinks(h) {
+  const directory = await h.directory(), opened = [];
+  const release = (id) => fetchRelease(h.wire, directory, id);
+  for (const [link, { source }] of Object.entries(h.knownLinks))
+    await unless(openLink(h.wire, h.root, { directory, link, source }, release)
+      .then((own) => opened.push(own)), "not-found"); // never attached, or erased
+  return opened;
+}
+
+/** The grams that a window's token uncovers, from this holder's own records. */
+function ownTotal(h, { grant, categories }, window, links) {
+  const entry = mintedFor(h.device.state, grant, window);
+  if (!entry) throw new VaultError("not-found", "no token was made for this window");
+  return addCloses(links, entry.cells, categories);
+}
+
+/** A new recovery code, its wrap kept at the vault. */
+async function addCode(h) {
+  const secret = h.random(20);
+  await h.putWrap(secret);
+  return writeCode(secret);
+}
 
 let now = 0;
 /** What is known of each person: holder, url, what their server does, opened requests. */
@@ -126,7 +152,7 @@ const DO = {
   account: ({ holder: h }) => h.openAccount(),
   load: ({ holder: h }) => h.load(),
   refresh: ({ holder: h }) => h.refresh(),
-  addCode: ({ holder: h }) => h.addCode(),
+  addCode: ({ holder: h }) => addCode(h),
   deviceCode: ({ holder: h }) => h.showDeviceCode(),
   recover: async (p, { code, url }) => hex(await recover(code, new Wire(url))),
   async link({ holder: h }, { source, nonce }) {
@@ -139,7 +165,7 @@ const DO = {
   reject: ({ holder: h }, { link, close }) => h.reject(link, close),
   links: async ({ holder: h }) =>
     (await h.links()).map((fact) => ({ ...fact, absent: [...fact.absent].sort() })),
-  records: async (p) => (await p.holder.openLinks()).map(({ link, source, batches, closes }) => ({
+  records: async (p) => (await openLinks(p.holder)).map(({ link, source, batches, closes }) => ({
     link, source, records: batches.flatMap(({ records }) => records).length,
     closes: closes.map(({ month, grams, rejected }) => ({ month, grams, rejected })),
   })),
@@ -162,8 +188,8 @@ const DO = {
   uses: async ({ holder: h }) => (await h.uses()).map(({ release, place }) =>
     ({ grant: release.grant, window: release.window, index: place.index })),
   ownTotal: async ({ holder: h }, { grant, window }) =>
-    h.ownTotal(await grantOf(h, grant), window, await h.openLinks()),
-  figures: async ({ holder: h }, { terms }) => h.figures(terms, await h.openLinks()),
+    ownTotal(h, await grantOf(h, grant), window, await openLinks(h)),
+  figures: async ({ holder: h }, { terms }) => h.figures(terms, await openLinks(h)),
   async request(p, { name, client }) {
     const asked = await p.holder.openRequest(name, client ?? null);
     p.asked.set(asked.handle, asked);

@@ -1,36 +1,26 @@
 // Links opened and recomputed as the Python implementation does, good ones and bad ones.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { unhex } from "../../consent/web/encoding.js";
+import { readDirectory } from "../../consent/web/directory.js";
+import { unb64u, unhex } from "../../consent/web/encoding.js";
 import { streamKey } from "../../consent/web/keys.js";
 import { fetchRelease } from "../../consent/web/methodology.js";
 import { checkUnreadable, countingRecords } from "../../consent/web/recompute.js";
 import { addCloses, openEach, openLink, overlapping } from "../../consent/web/records.js";
-import { Shelf, slugOf, vectors } from "./shelf.js";
+import { Shelf, shelfOf as shelfOfLink, slugOf, vectors } from "./shelf.js";
 
 const found = vectors("web_records.json"), root = unhex(found.root);
-const listing = { releases: ["2026-1", "demo-1"].map((id) => ({ id, sha256: Shelf.shaOf(id) })) };
+const directory = await readDirectory(found.directory, unb64u(found.auditor)), { listing } = directory;
+const originOf = (link) => ({ directory, link, source: "bike.example" });
 
-/** A vault that answers two batches a page. */
-function shelfOf({ link, batches, sent, absents }) {
-  const path = `/v1/holder/links/${link}`, answers = {}, text = (n) => found.texts[n];
-  for (let first = 0; first <= batches.length; first += 2) {
-    const page = batches.slice(first, first + 2).map(([batch, receipt], n) =>
-      ({ seq: first + n, batch: text(batch), receipt: text(receipt) }));
-    answers[`${path}/batches?first=${first}`] =
-      { batches: page, next: page.length === 2 ? first + 2 : null };
-  }
-  answers[`${path}/closes`] = { closes: sent.map((n) => ({ close: text(n) })),
-    absents: absents.map((n) => ({ text: text(n), proof: "" })) };
-  return new Shelf(answers);
-}
+const shelfOf = (one) => shelfOfLink(one, (n) => found.texts[n]);
 
 for (const one of found.links) {
   test(`${one.slug ?? "taken"}: ${one.name}`, async () => {
     const shelf = shelfOf(one), releaseOf = (id) => fetchRelease(shelf, { listing }, id);
     let own;
     const slug = await slugOf(async () => {
-      own = await openLink(shelf, root, one.link, "bike.example", releaseOf);
+      own = await openLink(shelf, root, originOf(one.link), releaseOf);
     });
     assert.equal(slug, one.slug);
     if (!slug) {
@@ -75,7 +65,7 @@ function seen(...links) {
   const knownLinks = Object.fromEntries(links.map(({ link }) => [link, { source: "bike.example" }]));
   knownLinks["ee".repeat(16)] = { source: "bike.example" }; // never attached: nothing is there
   const releaseOf = (id) => fetchRelease(shelf, { listing }, id);
-  return openEach({ wire: shelf, root, knownLinks }, releaseOf);
+  return openEach({ wire: shelf, root, knownLinks }, releaseOf, directory);
 }
 
 test("a link in trouble keeps no other from being opened, and shows what verified", async () => {
@@ -90,10 +80,20 @@ test("a link in trouble keeps no other from being opened, and shows what verifie
     { slug: "bad-total" });
 });
 
+test("what the source did not sign is no word of it, and what verified before it stays", async () => {
+  const unsigned = found.links.filter(({ slug }) => slug === "unsigned");
+  for (const one of unsigned) {
+    const [wrong, good] = await seen(one, OTHER);
+    assert.deepEqual([wrong.trouble.kind, wrong.trouble.close], ["unsigned", ""], one.name);
+    assert.equal(good.trouble, null);
+  }
+  assert.ok(unsigned.some(({ unreadable }) => unreadable.includes(null)), "none to be rejected");
+});
+
 test("what is no word about the records ends it all", async () => {
   const shelf = shelfOf(OTHER), knownLinks = { [OTHER.link]: { source: "bike.example" } };
   shelf.get = async () => { throw new TypeError("offline"); };
-  await assert.rejects(openEach({ wire: shelf, root, knownLinks }, null), TypeError);
+  await assert.rejects(openEach({ wire: shelf, root, knownLinks }, null, directory), TypeError);
 });
 
 test("trips of two links at one time are shown as Python shows them", async () => {
@@ -113,6 +113,6 @@ test("a vault that shows no next batch, or one for ever, is not followed", async
   const path = `/v1/holder/links/${one.link}/batches?first=`;
   shelf.answers[`${path}2`] = { batches: [], next: 2 };
   const releaseOf = (id) => fetchRelease(shelf, { listing }, id);
-  const open = () => openLink(shelf, root, one.link, "bike.example", releaseOf);
+  const open = () => openLink(shelf, root, originOf(one.link), releaseOf);
   assert.equal(await slugOf(open), "bad-total");
 });

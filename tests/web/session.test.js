@@ -6,9 +6,12 @@ import { VaultError } from "../../consent/web/errors.js";
 import { Holder } from "../../consent/web/holder.js";
 import { openBy } from "../../consent/web/lock.js";
 import { random, wrapId, wrapRoot } from "../../consent/web/keys.js";
-import { b64u } from "../../consent/web/encoding.js";
+import { b64u, unb64u, unhex } from "../../consent/web/encoding.js";
+import { readDirectory } from "../../consent/web/directory.js";
+import { EMPTY } from "../../consent/web/state.js";
 import { Store } from "../../consent/web/store.js";
 import { setLocale } from "../../consent/web/words.js";
+import { shelfOf, vectors } from "./shelf.js";
 
 globalThis.document = { hidden: false, getElementById() {} };
 Object.defineProperty(globalThis, "navigator", { configurable: true, value: { language: "en",
@@ -27,10 +30,14 @@ setLocale("en");
 
 /** What Holder.open would give, its parts as they came. */
 let parts;
+/** What opening waits for, at its places "open" and "load". */
+let wait = async (_place) => {};
+let accounts = 0;
 Holder.open = async (given) => {
   parts = given;
+  await wait("open");
   const name = b64u(given.root).slice(0, 8);
-  return { account: name, load: async () => {}, held: async () => ({ listing: { zone: "UTC" } }),
+  return { account: name, load: () => wait("load"), openAccount: async () => accounts++, held: async () => ({ listing: { zone: "UTC" } }),
     directory: async () => ({}), refresh: () => new Promise(() => {}), wire: given.wire,
     memory: () => ({ made: {}, counter: 1, look: { checkpoint: "", seen: {} } }),
     grants: async () => (await given.wire.get("/v1/holder/grants")).body,
@@ -158,10 +165,42 @@ test("what is over by a clock that runs ahead is not over before the vault's clo
     answer = () => told({}, { Date: new Date(Date.now() - ahead * 1000).toUTCString() });
     await wire.get("/v1/holder/grants");
     assert.ok(Math.abs(session.now() - ahead - session.past()) <= 2);
+    assert.ok(Math.abs(session.skew - ahead) <= 2);
     answer = () => told({}, { Date: new Date(Date.now() + ahead * 1000).toUTCString() });
     await wire.get("/v1/holder/grants");
     assert.equal(session.past(), session.now());
   });
+
+test("what was closed is read by a directory that has expired, whatever the vault then answers",
+  async () => {
+    const { session, holder = session.holder } = await opened(), { coming } = await import(
+      "../../consent/web/sharing.js");
+    const over = async () => { throw new VaultError("bad-directory", "the directory expired"); };
+    Object.assign(holder, { directory: over, knownLinks: {}, device: { state: EMPTY } });
+    assert.deepEqual(await session.links(), []);
+    session.uses = async () => [];
+    const grant = { grant: "aa", first: "2026-01", last: "2026-02", step: 1, until: 1,
+      categories: [4] };
+    assert.equal((await coming({ session, holder }, { grant, state: "live" })).length, 2);
+    Object.assign(holder, { held: over, current: { newest: { listing: {} } } });
+    session.forget();
+    assert.deepEqual(await session.links(), []);
+  });
+
+test("a key newer than the directory is looked up before the vault is blamed", async () => {
+  const { links, texts, directory: signed, auditor, root } = vectors("web_records.json");
+  const one = links.find(({ name }) => name === "a source whose keys changed");
+  const directory = await readDirectory(signed, unb64u(auditor));
+  const older = Object.assign(Object.create(directory), { keys: new Map() });
+  const { session, holder = session.holder } = await opened();
+  let refreshed = 0;
+  const current = { refresh: async () => refreshed++ };
+  Object.assign(holder, { current, held: async () => (refreshed ? directory : older),
+    root: unhex(root), knownLinks: { [one.link]: { source: "bike.example" } },
+    wire: shelfOf(one, (n) => texts[n]) });
+  const [own] = await session.links();
+  assert.deepEqual([refreshed, own.trouble, own.closes.length], [1, null, 2]);
+});
 
 test("the log counts as watched when it was, and a clock that fails stops nothing", async () => {
   const { session } = await opened();
@@ -178,6 +217,23 @@ test("the log counts as watched when it was, and a clock that fails stops nothin
   fails = false;
   await session.refresh();
   assert.ok(session.background.looked);
+});
+
+test("a figure that left and is not the own one counts until the vault is locked", async () => {
+  const { session } = await opened(), { vault } = vectors("web_records.json");
+  const [{ release: text }] = vault.answers["/v1/holder/releases"].body.releases;
+  session.background = { ...session.background, running: false };
+  let entries = [];
+  Object.assign(session.holder, { refresh: async () => {}, confirm: async () => {},
+    mintAll: async () => null, knownLinks: {}, grants: async () => [], _listed: async () => [],
+    watch: async () => ({ alarms: [], entries }) });
+  await session.refresh();
+  assert.equal(session.unequal, 0);
+  entries = [{ typ: "cv1-release", name: "x", text }];
+  await session.refresh();
+  assert.equal(session.unequal, 1);
+  await session.lock();
+  assert.equal(session.unequal, 0);
 });
 
 test("a device without a database works, and says that it keeps nothing", async () => {
@@ -200,4 +256,109 @@ test("a wrap that was removed opens nothing, though this device still has it", a
   const found = await openBy(wire(away), secret, blob);
   assert.deepEqual([found.root, found.wrap], [root, await wrapId(secret)]);
   await assert.rejects(openBy(wire(away), secret), slug("unreachable"));
+});
+
+// What comes in between while a vault is opened: its module, its directory, its state
+
+/** A promise, and what fulfils it. */
+function gate() {
+  let resolve = () => {};
+  return { promise: new Promise((done) => resolve = done), resolve: () => resolve() };
+}
+
+/** A session that opens and waits at a place; `on` lets it go on. @param {string} place */
+async function opening(place, store = new Kept(), root = random(20), fresh = false) {
+  const { promise, resolve: on } = gate();
+  answer = () => told();
+  const session = new Session(CONFIG, store);
+  await session.start();
+  wait = async (here) => here === place && promise;
+  const done = session.unlock(root, fresh).then(() => "open", ({ name }) => name);
+  if (place) await settle();
+  wait = async () => {};
+  return { session, store, root, done, on };
+}
+
+for (const place of ["", "open", "load"])
+  for (const act of ["lock", "leave"])
+    test(`a vault is not open after ${act} while it was opening (${place || "its module"})`,
+      async () => {
+        const { session, store, done, on } = await opening(place), { wire } = parts ?? {};
+        const acted = session[act]();
+        on();
+        assert.equal(await done, "AbortError");
+        await acted;
+        await settle();
+        assert.equal(session.holder, null);
+        assert.equal(session.root, null);
+        if (act === "leave") assert.deepEqual([...store.all.keys()], []);
+        if (act === "leave" && place) {
+          await wire.get("/v1/holder/grants"); // what comes late is kept by nobody
+          await settle();
+          assert.deepEqual([...store.all.keys()], []);
+        }
+      });
+
+test("a vault that nobody stops is opened: the control of the above", async () => {
+  for (const place of ["", "open", "load"]) {
+    const { session, done, on } = await opening(place);
+    on();
+    assert.equal(await done, "open");
+    assert.ok(session.holder);
+  }
+});
+
+test("no account is made for a vault that was left before it was opened", async () => {
+  accounts = 0;
+  const { session, done, on } = await opening("open", new Kept(), random(20), true);
+  await session.leave();
+  on();
+  assert.equal(await done, "AbortError");
+  assert.equal(accounts, 0);
+});
+
+test("of two that open at once the later one is open, and what the earlier one read is kept by "
+  + "nobody", async () => {
+  const { session, store, done, on } = await opening("load"), { wire } = parts;
+  const later = random(20);
+  await session.unlock(later);
+  on();
+  assert.equal(await done, "AbortError");
+  assert.deepEqual(session.root, later);
+  assert.equal(store.all.get("own").account, session.holder.account);
+  await settle();
+  const before = store.all.size;
+  await wire.get("/v1/holder/grants");
+  await settle();
+  assert.equal(store.all.size, before);
+});
+
+test("a vault that does not open leaves the open one as it was", async () => {
+  const { session, store, wire } = await opened(), { holder } = session;
+  wait = async () => { throw new VaultError("unreachable", "cut"); };
+  await assert.rejects(session.unlock(random(20)), slug("unreachable"));
+  wait = async () => {};
+  assert.equal(session.holder, holder);
+  assert.equal(holder.closed, undefined);
+  await settle();
+  const before = store.all.size;
+  await wire.get("/v1/holder/requests");
+  await settle();
+  assert.equal(store.all.size, before + 1, "it still keeps its answers");
+});
+
+test("who leaves while the vault is being noted on the device leaves nothing there", async () => {
+  const store = new Kept(), { get } = store, { promise, resolve: on } = gate();
+  const { session, done } = await opening("", store);
+  store.get = async (name) => {
+    if (name === "own") await promise;
+    return get(name);
+  };
+  while (!session.holder) await new Promise((next) => setTimeout(next));
+  const left = session.leave();
+  on();
+  await left;
+  assert.equal(await done, "AbortError");
+  await settle();
+  assert.deepEqual([[...store.all.keys()], session.own], [[], null]);
 });

@@ -61,3 +61,17 @@ export class Shelf {
     }
   }
 }
+
+/** A vault that answers for a link of the vectors, two batches a page. */
+export function shelfOf({ link, batches, sent, absents }, text) {
+  const path = `/v1/holder/links/${link}`, answers = {};
+  for (let first = 0; first <= batches.length; first += 2) {
+    const page = batches.slice(first, first + 2).map(([batch, receipt], n) =>
+      ({ seq: first + n, batch: text(batch), receipt: text(receipt) }));
+    answers[`${path}/batches?first=${first}`] =
+      { batches: page, next: page.length === 2 ? first + 2 : null };
+  }
+  answers[`${path}/closes`] = { closes: sent.map((n) => ({ close: text(n) })),
+    absents: absents.map((n) => ({ text: text(n), proof: "" })) };
+  return new Shelf(answers);
+}

@@ -3,20 +3,19 @@
 import { NOT_THEIRS } from "../activity.js";
 import { announce, badge, banner, button, card, choice, copyable, el, empty, facts, link, more,
   save, skeleton } from "../dom.js";
+import { nameOf } from "../directory.js";
 import { readEnvelope } from "../encoding.js";
 import { fetchListed } from "../lists.js";
 import { open } from "../messages.js";
 import { PURPOSE_WORDS } from "../notices.js";
-import { compareRelease, readTokens } from "../reading.js";
+import { compareAll } from "../reading.js";
 import { begin, scopeWords } from "../sharing.js";
 import { addWords, locale, mass, monthName, number, sentence, span, t, time } from "../words.js";
 import words from "../words/activity.js";
-import scopes from "../words/consents.js";
 import { leftBadge } from "./grant.js";
-import { unsure } from "./request.js";
+import { unsure } from "./leaving.js";
 
 addWords(words);
-addWords(scopes);
 
 /** @typedef {import("./registry.js").Ctx} Ctx */
 /** @typedef {import("../activity.js").Watched} Watched */
@@ -65,7 +64,7 @@ export async function show(ctx) {
   };
   const compare = (/** @type {Watched} */ watched, /** @type {OwnLink[]} */ own) => {
     known = { ...known, of: watched };
-    comparedOf(ctx, own, watched).then((left) => {
+    session.grants().then((all) => compareAll(all, ctx.holder, own, watched)).then((left) => {
       if (known.of !== watched) return;
       known = { of: watched, left };
       again();
@@ -78,19 +77,6 @@ export async function show(ctx) {
     again();
   }, () => {}); // without records the figures are left out; Records says what is wrong
   return el("div.stack", ctx.live(() => standing(ctx, directory)), unsure(ctx), filter, list);
-}
-
-/** @param {Ctx} ctx @param {OwnLink[]} links @param {Watched} watched @returns {Promise<Left>} */
-async function comparedOf({ session, holder }, links, { entries }) {
-  const releases = entries.filter(({ typ }) => typ === "cv1-release");
-  if (!releases.length) return new Map();
-  const owns = await session.grants(), tokens = await readTokens(holder, owns).catch(() => null);
-  return new Map(await Promise.all(releases.map(async ({ name, text }) => {
-    const release = open(readEnvelope(text, "cv1-release"), "cv1-release");
-    const grant = owns.find((own) => own.grant.grant === release.grant)?.grant ?? null;
-    return /** @type {[string, Compared]} */ (
-      [name, await compareRelease(holder, { grant, tokens, links }, release)]);
-  })));
 }
 
 // Where it stands
@@ -126,7 +112,7 @@ function witnessWords({ listing: { log } }, { unwitnessed }) {
 function comparedWords(directory, { compared, comparedTo, size, cosignedAt, why, differences }) {
   if (!comparedTo) return t(why === NOT_THEIRS.why ? "activity.nottheirs"
     : why ? "activity.lost" : "activity.alone");
-  const name = directory.find(compared)?.name ?? compared;
+  const name = nameOf(directory, compared);
   const members = { name, to: number(comparedTo), size: number(size) };
   const upto = differences.length ? t("activity.differs", members)
     : t("activity.compared", members);
@@ -186,7 +172,7 @@ async function saveEvidence({ session, holder }, { alarms, notes }) {
   save("carbon-vault-evidence.json", "application/json", JSON.stringify({
     type: "activity-evidence", at: session.now(), log: session.config.log, notes, alarms,
     entries: listed.filter(({ index }) => indexes.has(index)) }, null, 1));
-  announce(t("activity.saved"));
+  announce(t("saved"));
 }
 
 // The list
@@ -195,7 +181,7 @@ async function saveEvidence({ session, holder }, { alarms, notes }) {
 /** @param {Ctx} ctx @param {Directory} directory @param {Asked} asked @param {() => void} again */
 function filters({ holder }, directory, asked, again) {
   const sources = Object.values(holder.knownLinks).map(({ source }) => source);
-  const party = (/** @type {string} */ id) => directory.find(id)?.name ?? id;
+  const party = (/** @type {string} */ id) => nameOf(directory, id);
   const platforms = directory.listing.entries.filter(({ org, roles }) =>
     roles.includes("platform") && holder.device.state.orgs.includes(org)).map(({ id }) => id);
   const ids = [...new Set([...platforms, ...sources])];
@@ -257,13 +243,13 @@ function proof({ holder }, directory, { comparedTo, compared }, entry, seen) {
     if (!found) throw new Error(t("activity.gone"));
     save(`entry-${index}.json`, "application/json", JSON.stringify({ type: "entry", index, at,
       text: found.text, proof: found.proof }, null, 1));
-    announce(t("activity.saved"));
+    announce(t("saved"));
   };
   return el("div.stack", facts([[t("activity.place"), t("activity.entry", { n: number(index) })],
     [t("activity.at"), time(at)],
     [t("activity.proof"), seen ? t("activity.seen") : t("activity.unseen")],
     [t("activity.list"), index < comparedTo
-      ? t("activity.inlist", { name: directory.find(compared)?.name ?? compared })
+      ? t("activity.inlist", { name: nameOf(directory, compared) })
       : t("activity.notinlist")],
     [t("activity.type"), el("span.mono.small", typ)]]), el("p.small.mute", t("activity.print")),
   copyable(name), el("div.row", button(t("activity.save"), keep, "quiet")));
@@ -282,9 +268,9 @@ function rowsOf(ctx, directory, links, left, { entries }) {
     const say = SAYS[entry.typ] ?? (() => ({ kind: "vault", key: "other" }));
     const body = readEnvelope(entry.text, entry.typ), said = say(open(body), known, entry, ctx);
     const { kind, key, who = "", also = "", by = "", grams = null, ...members } = said;
-    const name = directory.find(who)?.name ?? who;
+    const name = nameOf(directory, who);
     return { entry, kind, who, also, grams, compared: left.get(entry.name) ?? null,
-      by: by && (directory.find(by)?.name ?? by),
+      by: by && nameOf(directory, by),
       says: t(`activity.says.${key}`, { name, ...members }) };
   });
   return rows.reverse();

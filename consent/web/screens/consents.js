@@ -2,14 +2,11 @@
 import { badge, busy, button, card, el, empty, link, tabs, trouble } from "../dom.js";
 import { begin, coming, isOver, nextOf, scopeAsked, scopeWords, standingOf, stepWords, whatWords }
   from "../sharing.js";
-import { addWords, away, day, sentence, span, t } from "../words.js";
-import words from "../words/consents.js";
+import { away, day, sentence, span, t } from "../words.js";
 import { aimOf, isUnproved, readTemplates, standingBadge, stopFlow, turnSayer, unproved }
   from "./grant.js";
-import { unsure } from "./request.js";
+import { unsure } from "./leaving.js";
 import { requestRow } from "./requests.js";
-
-addWords(words);
 
 /** @typedef {import("./registry.js").Ctx} Ctx */
 /** @typedef {import("../decisions.js").Asked} Asked */

@@ -1,6 +1,7 @@
 // One consent: what was agreed, every figure that left, what comes, pause, stop, receipt.
 import { announce, badge, banner, busy, button, card, dialog, el, empty, facts, link, more, save,
   skeleton, trouble } from "../dom.js";
+import { nameOf } from "../directory.js";
 import { exportRecord, historyOf } from "../dpv.js";
 import { textHash } from "../encoding.js";
 import { fetchListed } from "../lists.js";
@@ -9,11 +10,9 @@ import { begin, coming, isOver, scopeWords, standingOf, stepWords, turnWords, wh
   from "../sharing.js";
 import { mintedFor } from "../state.js";
 import { fetchTemplates } from "../templates.js";
-import { addWords, away, day, listed, locale, mass, span, t, time } from "../words.js";
-import words from "../words/consents.js";
-import { noticeParts, receiptButton, unsure } from "./request.js";
-
-addWords(words);
+import { away, day, listed, locale, mass, span, t, time } from "../words.js";
+import { noticeParts, receiptButton } from "./decision.js";
+import { unsure } from "./leaving.js";
 
 /** @typedef {import("./registry.js").Ctx} Ctx */
 /** @typedef {import("../directory.js").Directory} Directory */
@@ -34,7 +33,7 @@ export async function show(ctx) {
     readTemplates(holder)]);
   const own = owns.find(({ grant }) => grant.grant === id);
   if (!own) return empty(t("consents.unknown"), "", link(t("title.consents"), "consents", "btn"));
-  const name = directory.find(own.grant.platform)?.name ?? own.grant.platform;
+  const name = nameOf(directory, own.grant.platform);
   const standing = standingOf(own, holder.device.state, session.past());
   const one = { own, owns, directory, templates, name, standing };
   ctx.title(name);
@@ -317,5 +316,5 @@ const recordButton = (ctx, grant, words) => button(words, async () => {
     events, same ? text : null);
   save(`consent-${grant.platform}-${grant.grant.slice(0, 8)}.jsonld`, "application/ld+json",
     JSON.stringify(record, null, 1));
-  announce(t("consents.saved"));
+  announce(t("saved"));
 });

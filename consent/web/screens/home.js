@@ -3,6 +3,7 @@ import { categoriesChart, cumulativeChart, monthsChart } from "../charts.js";
 import { badge, button, busy, card, choice, el, link, skeleton, svg, trouble }
   from "../dom.js";
 import { ZERO } from "../chain.js";
+import { nameOf } from "../directory.js";
 import { addMonths, monthsFrom } from "../months.js";
 import { monthSums, readLinks } from "../reading.js";
 import { begin, isOver, scopeAsked, scopeWords, standingOf } from "../sharing.js";
@@ -23,8 +24,6 @@ addWords(words);
 const SOON = 14 * 86400, SHOWN = 50;
 const sum = (/** @type {number[]} */ list) => list.reduce((a, b) => a + b, 0);
 const total = (/** @type {MonthSum[]} */ months) => sum(months.map(({ grams }) => sum(grams)));
-const nameOf = (/** @type {Directory} */ directory, /** @type {string} */ id) =>
-  directory.find(id)?.name ?? id;
 
 /** The figures first, then what waits, what is shared, and the pictures. @param {Ctx} ctx */
 export function show(ctx) {
@@ -59,7 +58,7 @@ function figures({ months, running }) {
     figure(t("home.year", { year }), total(here), t("home.acts", { n: here.length }))),
   el("p.small.mute", t("home.what"), " ", open.length > 0
     && t("home.open", { month: monthName(open[0]) })),
-  el("p.small", el("strong", t("home.only")), " ", el("span.mute", t("home.onlywhy"))));
+  el("p.small", el("strong", t("records.only")), " ", el("span.mute", t("records.onlywhy"))));
 }
 
 /** @param {string} title @param {number} grams @param {Child} note */
@@ -71,8 +70,8 @@ const welcome = () => el("section.card.hero", picture(), el("p.lead", t("home.we
   el("ol.list", ["link", "records", "share"].map((one, i) => el("li.item", badge("good", i + 1),
     growing(el("span", el("strong", t(`home.step.${one}`)), el("br"),
       el("span.mute", t(`home.stepwhy.${one}`))))))),
-  el("div.row.wide", link(t("home.linknow"), "sources/link", "btn primary"),
-    link(t("home.how"), "methodology", "btn quiet")));
+  el("div.row.wide", link(t("title.sources-link"), "sources/link", "btn primary"),
+    link(t("title.methodology"), "methodology", "btn quiet")));
 
 /** Acts go into a vault; one figure comes out. */
 function picture() {
@@ -176,7 +175,7 @@ const sharing = (ctx) => busy(async () => ({ grants: await ctx.session.grants(),
       at(own) !== "live" && standingBadge(at(own)), el("br"), el("span.mute.small",
         begin(scopeWords(grant.categories)), " · ",
         t("home.until", { when: away(grant.until, now) }))),
-    button([t("home.stop"), el("span.hidden", ` ${name}`)], () => stopFlow(ctx, own, name),
+    button([t("consents.stop"), el("span.hidden", ` ${name}`)], () => stopFlow(ctx, own, name),
       "danger"))));
   };
   return card(t("home.sharing"), live.length

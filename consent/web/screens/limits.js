@@ -14,20 +14,20 @@ const PARTS = [
 ];
 
 /** @param {import("./registry.js").Ctx} ctx */
-export const show = (ctx) => el("div.stack", el("p.lead", t("public.limits.lead")),
-  el("p", t("public.limits.intro")),
-  card(t("public.limits.holds"), el("ul.list", ["records", "one", "seen", "stop"].map((one) =>
-    el("li.item", el("span", "✓ ", t(`public.limits.holds.${one}`)))))),
-  PARTS.map(([part, items]) => card(t(`public.limits.${part}`),
-    el("p.mute", t(`public.limits.${part}.intro`)),
+export const show = (ctx) => el("div.stack", el("p.lead", t("public.not.lead")),
+  el("p", t("public.not.intro")),
+  card(t("public.not.holds"), el("ul.list", ["records", "one", "seen", "stop"].map((one) =>
+    el("li.item", el("span", "✓ ", t(`public.not.holds.${one}`)))))),
+  PARTS.map(([part, items]) => card(t(`public.not.${part}`),
+    el("p.mute", t(`public.not.${part}.intro`)),
     el("ul.list", items.map((one) => item(part, one))))),
   busy(() => ctx.session.directory(), ({ selfAudited }) => selfAudited
-    && card(t("public.limits.alone"), el("p", t("public.limits.alonewhy")))),
-  card(t("public.limits.check"), el("p", t("public.limits.checkwhy")), el("div.row",
+    && card(t("public.not.alone"), el("p", t("public.not.alonewhy")))),
+  card(t("public.not.check"), el("p", t("public.not.checkwhy")), el("div.row",
     link(t("title.log"), "log", "btn"), link(t("title.register"), "register", "btn"),
     link(t("title.methodology"), "methodology", "btn"))));
 
 /** @param {string} part @param {string} one */
 const item = (part, one) => el("li.item", el("div.stack", el("div",
-  el("h3", t(`public.limits.${part}.${one}`)), el("p", t(`public.limits.${part}.${one}.why`))),
-el("p.small", badge("good", t("public.limits.can")), " ", t(`public.limits.${part}.${one}.do`))));
+  el("h3", t(`public.not.${part}.${one}`)), el("p", t(`public.not.${part}.${one}.why`))),
+el("p.small", badge("good", t("public.not.can")), " ", t(`public.not.${part}.${one}.do`))));

@@ -2,7 +2,7 @@
 // (docs/protocol.md section 5, "Link"). What was started is kept sealed until it is answered.
 import { announce, badge, banner, busy, button, card, choice, copyable, el, facts, field, link,
   more } from "../dom.js";
-import { checkLink } from "../directory.js";
+import { checkLink, nameOf } from "../directory.js";
 import { b64u, hex, readEnvelope, sha256, text, unb64u, utf8 } from "../encoding.js";
 import { VaultError } from "../errors.js";
 import { openState, random, sealState, stateKey } from "../keys.js";
@@ -37,9 +37,6 @@ export const show = (ctx) => el("div.stack", busy(async () => {
 
 /** @param {string} nonce as somebody typed it */
 const plain = (nonce) => nonce.replace(/[\s-]/g, "").toLowerCase();
-
-/** @param {Directory} directory @param {string} id */
-const nameOf = (directory, id) => directory.find(id)?.name ?? id;
 
 // What was started, sealed on this device
 

@@ -14,10 +14,14 @@ export function show(ctx) {
   return el("div.stack", el("p.mute", t("start.hint")),
     busy(() => passkeysOffered(session.config), (offered) => offered && passkeyButton(ctx, open)),
     codeForm(ctx, open),
-    button(t("start.leave"), async () => {
-      const sure = { title: t("start.leave"), text: t("start.leavewhy"), yes: t("start.leave") };
-      if (!await confirm({ ...sure, danger: true })) return;
-      await session.leave();
-      ctx.redraw();
-    }, "quiet"));
+    leaveButton(session, ctx.redraw));
 }
+
+/** A vault that does not open, also one that is gone, can be given up here.
+ * @param {import("../session.js").Session} session @param {() => unknown} then */
+export const leaveButton = (session, then) => button(t("start.leave"), async () => {
+  const sure = { title: t("start.leave"), text: t("start.leavewhy"), yes: t("start.leave") };
+  if (!await confirm({ ...sure, danger: true })) return;
+  await session.leave();
+  await then();
+}, "quiet");

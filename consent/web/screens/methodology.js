@@ -17,8 +17,8 @@ addWords(words);
 /** @typedef {import("../methodology.js").Table} Table */
 /** from null: in force nowhere
  * @typedef {{id: string, sha256: string, from: string | null}} Known */
-/** @typedef {{release: Release, category: number, behaviour: Behaviour, why: string | null}} Rule
- *   why it counts 0 always */
+/** @typedef {{release: Release, category: number, behaviour: Behaviour, why: string | null,
+ *   names: Map<string, string>}} Rule why it counts 0 always; names of all behaviours beside it */
 
 // A programme's figures that no vault has in force; its hash is published with this page.
 /** @type {Known[]} */
@@ -26,8 +26,8 @@ export const BESIDE = [{ id: "beijing-season-2022", from: null,
   sha256: "184155bc9d353ceeacd4be41b8f4235f098a981b6c1df115549c4081c85e8280" }];
 
 /** The releases, then one of them and how it differs from another. @param {Ctx} ctx */
-export const show = (ctx) => el("div.stack", el("p.lead", t("public.methodology.lead")),
-  el("p", t("public.methodology.intro")), busy(() => load(ctx), (found) => screen(ctx, found)));
+export const show = (ctx) => el("div.stack", el("p.lead", t("public.how.lead")),
+  el("p", t("public.how.intro")), busy(() => load(ctx), (found) => screen(ctx, found)));
 
 /** @param {Ctx} ctx */
 async function load({ session, params }) {
@@ -43,12 +43,14 @@ async function load({ session, params }) {
  * @returns {Promise<Rule[]>} */
 async function fetchRules(wire, known) {
   const release = await fetchRelease(wire, { listing: { releases: [known] } }, known.id);
+  const names = new Map();
   return Promise.all(release.listed.behaviours.map(async ({ id }) => {
     const behaviour = await release.behaviour(id);
+    names.set(id, behaviour.names[locale()]);
     const taken = release.listed.accepted?.some((/** @type {Table} */ one) => one.id === id);
     const why = behaviour.tier === "Z" ? "no-published-factor"
       : behaviour.tier === "B" && !taken ? "not-accepted" : null;
-    return { release, category: release.category(id), behaviour, why };
+    return { release, category: release.category(id), behaviour, why, names };
   }));
 }
 
@@ -56,14 +58,14 @@ async function fetchRules(wire, known) {
 function screen(ctx, { known, open, inForce, running, rules }) {
   const [{ release }] = rules, { says, caps } = release.listed;
   const counting = rules.filter(({ why }) => !why).length;
-  return [card(t("public.methodology.releases"), el("ul.list", known.map((one) =>
+  return [card(t("public.how.releases"), el("ul.list", known.map((one) =>
     releaseRow(one, one === open, one === inForce, running)))),
-  card(release.id, el("p.row", badge("good", t("public.methodology.verified")),
-    el("span.small.mute", t(open.from ? "public.methodology.verifiedwhy"
-      : "public.methodology.besidewhy"))), el("p", says[locale()]),
-  el("div.row", tally(counting, t("public.methodology.counting")),
-    tally(rules.length - counting, t("public.methodology.zero"))),
-  caps && more(t("public.methodology.caps"), el("p.small", caps.note[locale()]),
+  card(release.id, el("p.row", badge("good", t("public.how.verified")),
+    el("span.small.mute", t(open.from ? "public.how.verifiedwhy"
+      : "public.how.besidewhy"))), el("p", says[locale()]),
+  el("div.row", tally(counting, t("public.how.counting")),
+    tally(rules.length - counting, t("public.how.zero"))),
+  caps && more(t("public.how.caps"), el("p.small", caps.note[locale()]),
     facts(capPairs(release))),
   more(t("details"), el("p.small.mono", `SHA-256 ${release.sha256}`))),
   known.length > 1 && comparison(ctx, known, open, rules),
@@ -82,9 +84,9 @@ function releaseRow({ id, from }, open, inForce, running) {
   const state = inForce ? "now" : !from ? "beside" : from > running ? "later" : "earlier";
   return el("li", el("a.item", { href: `#/methodology?release=${id}`, "aria-current":
     open && "true" }, el("span", el("strong", id), el("br"), el("span.mute.small",
-    from ? t("public.methodology.since", { month: monthName(from) })
-      : t("public.methodology.nowhere"))),
-  badge(inForce ? "good" : "", t(`public.methodology.state.${state}`))));
+    from ? t("public.how.since", { month: monthName(from) })
+      : t("public.how.nowhere"))),
+  badge(inForce ? "good" : "", t(`public.how.state.${state}`))));
 }
 
 // The behaviours
@@ -95,7 +97,7 @@ function categoryCard(kind, rules) {
   const sorted = [...rules].sort((a, b) => Number(!!a.why) - Number(!!b.why));
   const n = rules.filter(({ why }) => !why).length;
   return el("section.card", el("div.row.between", el("h2", { class: `swatch c${kind}` },
-    begin(category(kind))), el("span.small.mute", t("public.methodology.of",
+    begin(category(kind))), el("span.small.mute", t("public.how.of",
     { n, all: rules.length }))), el("ul.list", sorted.map(ruleRow)));
 }
 
@@ -107,8 +109,22 @@ function ruleRow(rule) {
   return el("li", el("details", { ontoggle: fill }, el("summary.item",
     el("span", el("strong", behaviour.names[locale()]), why ? null : placesOf(behaviour)),
     el("span.num", why
-      ? badge("", t("public.methodology.counts0")) : rateText(behaviour), unfolds())), inside));
+      ? badge("", t("public.how.counts0")) : rateText(behaviour), unfolds())), inside));
 }
+
+// Releases are frozen texts, and these words stand there in English alone.
+const FIGURES = { "g/person-km": "克/人公里", "g/km driven": "克/行驶公里", "g/km": "克/公里",
+  "g/ride": "克/次", "g/trip": "克/次", "g/order": "克/单", "g/kWh metered": "克/计量千瓦时",
+  "g/kWh": "克/千瓦时", "g/meal against chicken": "克/餐，与鸡肉相比",
+  "g/meal against beef": "克/餐，与牛肉相比", "Beijing season 2022": "北京绿色生活季2022",
+  "Beijing handbook 2023": "北京2023年手册", "Guangzhou paper 2017": "广州2017年论文",
+  "third-party": "第三方", "cited by Meituan": "美团引用", "worked out from assumptions":
+  "由假设推算", Wuhan: "武汉", " to ": "至", ", ": "，" };
+
+/** The figures of a release's choice, in the reader's language. @param {string} text */
+export const figuresIn = (text) => (locale() === "en" ? [] : Object.entries(FIGURES))
+  .reduce((found, [en, zh]) => found.replaceAll(en, zh), text)
+  .replace(/\b(CN(-[A-Z]{2})*|FR)\b/g, region);
 
 /** Where a behaviour counts. @param {Behaviour} behaviour */
 function placesOf({ factors = [] }) {
@@ -124,30 +140,30 @@ const unfolds = () => el("span.mute", { "aria-hidden": "true" }, " ▾");
 function rateText({ formula, factors = [] }) {
   const [first] = [...factors].sort((a, b) => a.region.length - b.region.length);
   const found = first && rateOf(formula, first);
-  return found ? rate(found) : t("public.methodology.byformula");
+  return found ? rate(found) : t("public.how.byformula");
 }
 
 /** @param {Rule} rule */
-function about({ release, behaviour, why }) {
+function about({ release, behaviour, why, names }) {
   const at = locale(), { formula, factors = [], units, evidence = "E3", says } = behaviour;
   const english = Number(at === "en"), { listed: all } = release;
   const choices = (all.choices ?? []).filter((/** @type {Table} */ { id }) => id === behaviour.id);
-  return [why && banner("info", t(`public.methodology.why.${behaviour.tier}`), " ",
+  return [why && banner("info", t("public.how.kept"), " ",
     REASONS[why][english]), el("p", says[at]),
   factors.map((factor) => factorCard(behaviour, factor, !!why)),
   choices.map((/** @type {Table} */ one) => banner("info", el("strong",
-    t("public.methodology.choice")), el("p", one.why[at]), el("p.small.mute",
-    t("public.methodology.taken", { taken: one.taken, over: one.over })))),
+    t("public.how.choice")), el("p", one.why[at]), el("p.small.mute",
+    t("public.how.taken", { taken: figuresIn(one.taken), over: figuresIn(one.over) })))),
   facts(/** @type {[Child, Child][]} */ ([
-    [t("public.methodology.formula"), formula.shape !== "zero"
+    [t("public.how.formula"), formula.shape !== "zero"
       && wordsOf(formula, english).equation],
-    [t("public.methodology.unit"), listed(units.map((unit) =>
-      t(`public.methodology.unit.${unit}`)))],
-    [t("public.methodology.attested"), t(`public.methodology.evidence.${evidence}`)],
-    ...limitPairs(behaviour), [t("public.methodology.most"), capsText(behaviour)],
-    [t("public.methodology.notbeside"), besideText(release, behaviour)],
-    [t("public.methodology.listed"), behaviour.listed
-      && t(`public.methodology.listed.${behaviour.listed}`)],
+    [t("public.how.unit"), listed(units.map((unit) =>
+      t(`public.how.unit.${unit}`)))],
+    [t("public.how.attested"), t(`public.how.evidence.${evidence}`)],
+    ...limitPairs(behaviour), [t("public.how.most"), capsText(behaviour)],
+    [t("public.how.notbeside"), besideText(behaviour, names)],
+    [t("public.how.listed"), behaviour.listed
+      && t(`public.how.listed.${behaviour.listed}`)],
     [t("details"), el("span.small.mono", `${behaviour.id} · ${behaviour.rev} · SHA-256 `
       + release.pin(behaviour.id).sha256)]]).filter(([, value]) => value))];
 }
@@ -158,10 +174,10 @@ function factorCard({ formula }, factor, unused) {
   const one = rateOf(formula, factor), english = Number(at === "en");
   return el("div.note", el("p.row.between", el("strong", one ? rate(one)
     : wordsOf(formula, english).figures(factor)), el("span", region(factor.region))),
-  el("p.small", unused && `${t("public.methodology.unused")} `, source.note[at]),
+  el("p.small", unused && `${t("public.how.unused")} `, source.note[at]),
   el("p.small.mute", source.title, " · ", sourceLink(source.locator), " · ",
-    t("public.methodology.grade", { words: GRADES[source.grade][english] }), " · ",
-    t(ends ? "public.methodology.valid" : "public.methodology.validfrom",
+    t("public.how.grade", { words: GRADES[source.grade][english] }), " · ",
+    t(ends ? "public.how.valid" : "public.how.validfrom",
       { from: dayOf(begins), until: ends ? dayOf(ends) : "" })));
 }
 
@@ -177,26 +193,26 @@ locator) : locator;
 
 /** @param {Behaviour} behaviour @returns {[Child, Child][]} */
 const limitPairs = ({ exclusions = [], bounds = [] }) => [
-  [t("public.methodology.excluded"), exclusions.length > 0 && exclusions.map(limit)],
-  [t("public.methodology.refused"), bounds.length > 0 && bounds.map(limit)]];
+  [t("public.how.excluded"), exclusions.length > 0 && exclusions.map(limit)],
+  [t("public.how.refused"), bounds.length > 0 && bounds.map(limit)]];
 
 /** @param {Table} rule */
 const limit = ({ text, proposal }) =>
-  el("p", text[locale()], proposal && el("span.mute", ` (${t("public.methodology.ours")})`));
+  el("p", text[locale()], proposal && el("span.mute", ` (${t("public.how.ours")})`));
 
 /** @param {Behaviour} behaviour */
 function capsText({ caps }) {
   if (!caps) return null;
   const parts = ["act", "day", "month"].filter((one) => caps[`${one}_g`] !== undefined)
-    .map((one) => t(`public.methodology.per.${one}`, { mass: mass(caps[`${one}_g`]) }));
-  return [listed(parts), caps.proposal && el("span.mute", ` (${t("public.methodology.ours")})`)];
+    .map((one) => t(`public.how.per.${one}`, { mass: mass(caps[`${one}_g`]) }));
+  return [listed(parts), caps.proposal && el("span.mute", ` (${t("public.how.ours")})`)];
 }
 
-/** @param {Release} release @param {Behaviour} behaviour */
-const besideText = ({ listed: { behaviours } }, { exclusive = [] }) => listed(exclusive
-  .filter((/** @type {Table} */ { with: id }) => behaviours.some((one) => one.id === id))
-  .map((/** @type {Table} */ { with: id, within }) => `${id} (${t(
-    `public.methodology.within.${within}`)})`));
+/** @param {Behaviour} behaviour @param {Rule["names"]} names */
+export const besideText = ({ exclusive = [] }, names) => listed(exclusive
+  .filter((/** @type {Table} */ { with: id }) => names.has(id))
+  .map((/** @type {Table} */ { with: id, within }) => `${names.get(id)} (${t(
+    `public.how.within.${within}`)})`));
 
 // Two releases beside each other
 
@@ -207,8 +223,8 @@ function comparison({ session }, known, open, rules) {
     session.wire, /** @type {Known} */ (others.find((one) => one.id === id))),
   (theirs) => compared(rules, theirs)));
   draw(others[0].id);
-  return card(t("public.methodology.compare"), el("p", t("public.methodology.comparewhy")),
-    choice(t("public.methodology.with", { id: open.id }), others.map(({ id }) => [id, id]),
+  return card(t("public.how.compare"), el("p", t("public.how.comparewhy")),
+    choice(t("public.how.with", { id: open.id }), others.map(({ id }) => [id, id]),
       others[0].id, draw), place);
 }
 
@@ -222,7 +238,7 @@ function compared(ours, theirs) {
     fit: !a.why && !b.why })).filter(({ fit, bars }) => fit
       && new Set(bars.map(({ color }) => color)).size === 2);
   return [both.length > 0 && legend(ours[0].release.id, theirs[0].release.id),
-    both.map(({ a, bars }) => group(a, bars)), el("h3", t("public.methodology.changed")),
+    both.map(({ a, bars }) => group(a, bars)), el("h3", t("public.how.changed")),
     changes(ours, theirs, pairs)];
 }
 
@@ -242,7 +258,7 @@ const barsOf = ({ behaviour: { formula, factors = [] } }, color) => factors.flat
 function group({ behaviour }, bars) {
   const name = behaviour.names[locale()], most = Math.max(...bars.map((one) => one.grams));
   const least = Math.min(...bars.map((one) => one.grams)), width = 360, step = 36;
-  const told = t("public.methodology.apart", { n: number(most / least,
+  const told = t("public.how.apart", { n: number(most / least,
     { maximumFractionDigits: 1 }) });
   const rows = bars.map((one, i) => [svg("text", { x: 0, y: i * step + 12 }, one.label),
     svg("text", { x: width, y: i * step + 12, "text-anchor": "end" }, one.text),
@@ -265,19 +281,19 @@ function changes(ours, theirs, pairs) {
   const here = only(ours, theirs), there = only(theirs, ours);
   const part = (/** @type {string} */ title, /** @type {Rule[]} */ list) => list.length > 0
     && more(title, el("p.small", listed(list.map(({ behaviour }) => behaviour.names[locale()]))));
-  return el("div", other.length > 0 && more(t("public.methodology.otherwise", { n: other.length }),
-    table(t("public.methodology.changed"), [t("public.methodology.behaviour"), a, b],
+  return el("div", other.length > 0 && more(t("public.how.otherwise", { n: other.length }),
+    table(t("public.how.changed"), [t("public.how.behaviour"), a, b],
       other.map(([x, y]) => [x.behaviour.names[locale()], figureText(x), figureText(y)]))),
-  part(t("public.methodology.same", { n: same.length }), same.map(([one]) => one)),
-  part(t("public.methodology.onlyin", { n: here.length, id: a }), here),
-  part(t("public.methodology.onlyin", { n: there.length, id: b }), there));
+  part(t("public.how.same", { n: same.length }), same.map(([one]) => one)),
+  part(t("public.how.onlyin", { n: here.length, id: a }), here),
+  part(t("public.how.onlyin", { n: there.length, id: b }), there));
 }
 
 /** @param {Rule} rule */
 function figureText({ why, behaviour: { formula, factors = [] } }) {
-  if (why) return t("public.methodology.counts0");
+  if (why) return t("public.how.counts0");
   return listed(factors.map((factor) => {
     const found = rateOf(formula, factor);
-    return `${found ? rate(found) : t("public.methodology.byformula")} (${region(factor.region)})`;
+    return `${found ? rate(found) : t("public.how.byformula")} (${region(factor.region)})`;
   }));
 }

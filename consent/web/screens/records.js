@@ -2,6 +2,7 @@
 import { amounts, grams, region } from "../figures.js";
 import { announce, badge, banner, busy, button, card, choice, confirm, el, empty, facts, field,
   link, more } from "../dom.js";
+import { nameOf } from "../directory.js";
 import { why } from "../explain.js";
 import { CATEGORIES } from "../months.js";
 import { readLinks, readRows } from "../reading.js";
@@ -31,7 +32,7 @@ export const show = (ctx) => el("div.stack", el("p.small", badge("good", t("reco
   el("span.mute", t("records.onlywhy"))),
 busy(() => load(ctx), (found) => {
   if (!found.links.length) return empty(t("records.none"), t("records.nonewhy"),
-    link(t("records.link"), "sources/link", "btn primary"));
+    link(t("title.sources-link"), "sources/link", "btn primary"));
   return [troubles(ctx, found.links, found.directory), overlapCard(found), list(ctx, found),
     el("div.row", link(t("records.export"), "settings", "btn"),
       link(t("title.methodology"), "methodology", "btn quiet"))];
@@ -53,9 +54,6 @@ async function load({ session, holder }) {
     timeStyle: "short" });
   return { rows, links, directory, releaseOf, overlaps, texts, short, long };
 }
-
-const nameOf = (/** @type {Directory} */ directory, /** @type {string} */ id) =>
-  directory.find(id)?.name ?? id;
 
 // What does not fit
 
@@ -79,7 +77,8 @@ function wrongIn(ctx, own, directory) {
   if (!wrong) return null;
   const { contact } = directory.find(source) ?? {}, name = nameOf(directory, source);
   const members = { name, month: wrong.month && monthName(wrong.month) }, { kind } = wrong;
-  const asking = contact ? t("records.ask", { name, contact }) : t("records.askat", { name });
+  const asking = kind !== "unsigned"
+    && (contact ? t("records.ask", { name, contact }) : t("records.askat", { name }));
   const reject = async () => {
     const sure = { title: t("records.reject"), text: t("records.rejectwhy", members),
       yes: t("records.reject") };
@@ -90,7 +89,8 @@ function wrongIn(ctx, own, directory) {
     ctx.redraw();
   };
   return banner("warn", el("div.stack", el("strong", t(`records.wrong.${kind}`, members)),
-    el("p", t(`records.means.${kind}`, members)), el("p", asking),
+    el("p", asking ? t(`records.means.${kind}`, members) : t("e.unsigned")),
+    asking && el("p", asking),
     kind === "unreadable" && el("div.row", button(t("records.reject"), reject)),
     more(t("details"), el("p.small.mono", String(wrong.error)))));
 }

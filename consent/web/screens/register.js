@@ -18,20 +18,20 @@ const ROLES = new Set([...GROUPS, "bank", "shop", "city", "employer", "researche
   "registry"]);
 
 /** All parties; `id` is shown first to the eye. @param {Ctx} ctx */
-export const show = (ctx) => el("div.stack", el("p.lead", t("public.register.lead")),
+export const show = (ctx) => el("div.stack", el("p.lead", t("public.who.lead")),
   busy(async () => {
     const directory = await ctx.session.directory(), signer = await thumbprint(directory.signerKey);
     return { directory, signer };
   }, ({ directory, signer }) => {
     const named = ctx.params.get("id"), { entries } = directory.listing;
     const nodes = groupsOf(entries).map(([group, parties]) =>
-      [el("h2", t(`public.register.group.${group}`)),
+      [el("h2", t(`public.who.group.${group}`)),
         parties.map((one) => party(ctx, one, one.id === named))]);
     requestAnimationFrame(() => named && document.getElementById("named")
       ?.scrollIntoView({ block: "center" }));
     return [directory.selfAudited && banner("warn", el("p", el("strong",
-      t("public.register.alone"))), el("p", t("public.register.alonewhy"))),
-    named && !directory.find(named) && banner("bad", t("public.register.unlisted",
+      t("public.who.alone"))), el("p", t("public.who.alonewhy"))),
+    named && !directory.find(named) && banner("bad", t("public.who.unlisted",
       { name: named.slice(0, 64) })), nodes, signed(directory, signer)];
   }));
 
@@ -47,37 +47,37 @@ function party({ session }, one, named) {
   const { books_for: books = [] } = one;
   const now = session.now(), since = Math.min(...sig.map(({ from }) => from));
   /** @type {[string, import("../dom.js").Child][]} */
-  const rows = [[t("public.register.id"), el("span.mono.small", id)]];
-  if (org !== id) rows.push([t("public.register.org"), el("span.mono.small", org)]);
-  if (Number.isFinite(since)) rows.push([t("public.register.since"), day(since)]);
-  if (cadence) rows.push([t("public.register.cadence"), t(`public.register.cadence.${cadence}`)]);
-  if (books.length) rows.push([t("public.register.books"), books.join(", ")]);
-  rows.push([t("public.register.contact"), contact ? reach(contact)
-    : t("public.register.nocontact")]);
+  const rows = [[t("public.who.id"), el("span.mono.small", id)]];
+  if (org !== id) rows.push([t("public.who.org"), el("span.mono.small", org)]);
+  if (Number.isFinite(since)) rows.push([t("public.who.since"), day(since)]);
+  if (cadence) rows.push([t("public.who.cadence"), t(`public.who.cadence.${cadence}`)]);
+  if (books.length) rows.push([t("public.who.books"), books.join(", ")]);
+  rows.push([t("public.who.contact"), contact ? reach(contact)
+    : t("public.who.nocontact")]);
   return el(`section.card${named ? ".hero" : ""}`, { id: named && "named" },
     el("h3", name), el("p.row", roles.map((role) => badge("", roleWords(role)))), facts(rows),
-    more(t("public.register.more"), el("div.stack", redirects.length > 0 && [
-      el("p", t("public.register.pages")), el("ul.list", redirects.map((page) =>
+    more(t("public.who.more"), el("div.stack", redirects.length > 0 && [
+      el("p", t("public.who.pages")), el("ul.list", redirects.map((page) =>
         el("li.item", el("span.mono.small", page))))],
-    el("p", t("public.register.keys")), el("ul.list", [...sig.map((key) => keyRow(key, "sig", now)),
+    el("p", t("public.who.keys")), el("ul.list", [...sig.map((key) => keyRow(key, "sig", now)),
       ...one.hpke.map((key) => keyRow(key, "seal", now))]))));
 }
 
 /** @param {string} role */
-const roleWords = (role) => ROLES.has(role) ? t(`public.register.role.${role}`) : role;
+const roleWords = (role) => ROLES.has(role) ? t(`public.who.role.${role}`) : role;
 
 /** @param {{pk: Uint8Array, from: number, until: number}} key @param {"sig" | "seal"} use
  * @param {number} now */
 const keyRow = ({ pk, from, until }, use, now) => el("li.item", el("span",
-  t(`public.register.use.${use}`), el("br"), el("span.small.mute", t("public.register.valid",
+  t(`public.who.use.${use}`), el("br"), el("span.small.mute", t("public.who.valid",
     { from: day(from), until: day(until) })), el("br"), el("span.small.mono", b64u(pk))),
-now < from ? badge("", t("public.register.coming")) : now < until
-  ? badge("good", t("public.register.current")) : badge("", t("public.register.past")));
+now < from ? badge("", t("public.who.coming")) : now < until
+  ? badge("good", t("public.who.current")) : badge("", t("public.who.past")));
 
 /** @param {Directory} directory @param {string} signer */
 const signed = ({ listing: { version, expires, iat, zone, demo } }, signer) =>
-  card(t("public.register.list"), el("p", t("public.register.listwhy")), facts([
-    [t("public.register.version"), number(version)], [t("public.register.made"), day(iat)],
-    [t("public.register.expires"), day(expires)], [t("public.register.zone"), zone],
-    [t("public.register.signer"), el("span.mono.small", signer)]]),
-  demo && banner("warn", t("public.register.demo")));
+  card(t("public.who.list"), el("p", t("public.who.listwhy")), facts([
+    [t("public.who.version"), number(version)], [t("public.who.made"), day(iat)],
+    [t("public.who.expires"), day(expires)], [t("public.who.zone"), zone],
+    [t("public.who.signer"), el("span.mono.small", signer)]]),
+  demo && banner("warn", t("public.who.demo")));

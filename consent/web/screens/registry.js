@@ -1,21 +1,8 @@
-// Every route of the app, what it needs, and the module that draws it.
+// Every route of the app, what it needs, and how the module that draws it comes: the two doors with
+// the first view, all else when it is wanted.
 
-import * as start from "./start.js";
 import * as lock from "./lock.js";
-import * as home from "./home.js";
-import * as records from "./records.js";
-import * as sources from "./sources.js";
-import * as link from "./link.js";
-import * as consents from "./consents.js";
-import * as requests from "./requests.js";
-import * as request from "./request.js";
-import * as grant from "./grant.js";
-import * as activity from "./activity.js";
-import * as settings from "./settings.js";
-import * as log from "./log.js";
-import * as register from "./register.js";
-import * as methodology from "./methodology.js";
-import * as limits from "./limits.js";
+import * as start from "./start.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** What a screen is given. @typedef {{session: Session, holder: import("../holder.js").Holder,
@@ -23,32 +10,32 @@ import * as limits from "./limits.js";
  *   redraw: () => void, live: (draw: () => import("../dom.js").Child) => HTMLElement}} Ctx */
 /** @typedef {{show: (ctx: Ctx) => Node|Promise<Node>}} Screen */
 /** @typedef {{id: string, route: string, needs: "open"|"unlocked", tab?: string, states: string[],
- *   screen: Screen}} Entry */
+ *   load: () => Promise<Screen>}} Entry */
 
 const PARTS = ["normal", "empty", "loading", "error", "long"];
 
-/** @param {string} route @param {Entry["needs"]} needs @param {Screen} screen
+/** @param {string} route @param {Entry["needs"]} needs @param {Entry["load"]} load
  * @param {string} [tab] the route whose tab is lit */
-const at = (route, needs, screen, tab = "") => ({ id: route.replace("/", "-"), route, needs, tab,
-  states: PARTS, screen });
+const at = (route, needs, load, tab = "") => ({ id: route.replace("/", "-"), route, needs, tab,
+  states: PARTS, load });
 
 export const SCREENS = [
-  at("start", "open", start),
-  at("lock", "open", lock),
-  at("home", "unlocked", home, "home"),
-  at("records", "unlocked", records, "records"),
-  at("sources", "unlocked", sources, "sources"),
-  at("sources/link", "unlocked", link, "sources"),
-  at("consents", "unlocked", consents, "consents"),
-  at("requests", "unlocked", requests, "consents"),
-  at("request", "unlocked", request, "consents"),
-  at("grant", "unlocked", grant, "consents"),
-  at("activity", "unlocked", activity, "activity"),
-  at("settings", "unlocked", settings, "settings"),
-  at("log", "open", log),
-  at("register", "open", register),
-  at("methodology", "open", methodology),
-  at("limits", "open", limits),
+  at("start", "open", async () => start),
+  at("lock", "open", async () => lock),
+  at("home", "unlocked", () => import("./home.js"), "home"),
+  at("records", "unlocked", () => import("./records.js"), "records"),
+  at("sources", "unlocked", () => import("./sources.js"), "sources"),
+  at("sources/link", "unlocked", () => import("./link.js"), "sources"),
+  at("consents", "unlocked", () => import("./consents.js"), "consents"),
+  at("requests", "unlocked", () => import("./requests.js"), "consents"),
+  at("request", "unlocked", () => import("./request.js"), "consents"),
+  at("grant", "unlocked", () => import("./grant.js"), "consents"),
+  at("activity", "unlocked", () => import("./activity.js"), "activity"),
+  at("settings", "unlocked", () => import("./settings.js"), "settings"),
+  at("log", "open", () => import("./log.js")),
+  at("register", "open", () => import("./register.js")),
+  at("methodology", "open", () => import("./methodology.js")),
+  at("limits", "open", () => import("./limits.js")),
 ];
 
 export const TABS = ["home", "records", "sources", "consents", "activity"];

@@ -1,12 +1,9 @@
 // What waits for a decision, and how a person brings a request here.
-import { away, addWords, t } from "../words.js";
+import { away, t } from "../words.js";
 import { button, busy, card, el, empty, field, link, more } from "../dom.js";
 import { readName } from "../decisions.js";
 import { VaultError } from "../errors.js";
 import { begin, scopeAsked, scopeWords } from "../sharing.js";
-import words from "../words/consents.js";
-
-addWords(words);
 
 /** @typedef {import("./registry.js").Ctx} Ctx */
 /** @typedef {import("../decisions.js").Asked} Asked */

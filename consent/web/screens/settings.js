@@ -7,10 +7,13 @@ import { random, wrapId } from "../keys.js";
 import { passkeysOffered, takeBack } from "../lock.js";
 import { fetchRelease } from "../methodology.js";
 import { qr } from "../qr.js";
-import { away, day, locale, t } from "../words.js";
+import { addWords, away, day, locale, t } from "../words.js";
 import { objectsOf } from "../wire.js";
-import { unsure } from "./request.js";
+import words from "../words/settings.js";
+import { unsure } from "./leaving.js";
 import { addPasskey, fours, typeback } from "./start.js";
+
+addWords(words);
 
 /** @typedef {import("./registry.js").Ctx} Ctx */
 /** @typedef {{wrap: string, until: number|null}} Wrap */
@@ -140,7 +143,7 @@ const look = ({ session }) => card(t("settings.look"), el("div.grid",
     (to) => session.prefer("theme", to))));
 
 /** @param {Ctx} ctx */
-const sharing = ({ session }) => card(t("settings.sharing"),
+const sharing = ({ session }) => card(t("title.consents"),
   choice(t("settings.ahead"), Array.from({ length: 13 }, (_, n) => [`${n}`, `${n}`]),
     `${session.ahead}`, (to) => session.prefer("ahead", Number(to))),
   el("p.small.mute", t("settings.aheadwhy")),
@@ -170,7 +173,7 @@ function taking(ctx) {
   const keep = (/** @type {string} */ name, /** @type {string} */ type,
     /** @type {() => Promise<string>} */ make) => async () => {
     save(name, type, await make());
-    announce(t("settings.saved"));
+    announce(t("saved"));
   };
   return card(t("settings.export"), el("p", t("settings.exportwhy")), unsure(ctx), el("div.row",
     button(t("settings.json"), keep("records.json", "application/json", async () =>
@@ -188,7 +191,7 @@ function taking(ctx) {
 const about = ({ session, holder }) => card(t("settings.about"), facts([
   [t("settings.vault"), session.config.vault],
   [t("settings.account"), el("span.mono.small", holder.account)],
-  [t("settings.version"), el("span.mono.small", session.config.version)]]));
+  [t("version"), el("span.mono.small", session.config.version)]]));
 
 /** @param {Ctx} ctx */
 const ending = (ctx) => card(t("settings.erase"), el("p", t("settings.erasewhy")),

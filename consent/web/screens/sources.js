@@ -1,8 +1,8 @@
 // Sources: what sends records here and since when, what is missing and why, and how a link ends.
 import { announce, badge, banner, busy, button, card, confirm, el, empty, facts, link, more,
   trouble } from "../dom.js";
+import { nameOf } from "../directory.js";
 import { readEnvelope } from "../encoding.js";
-import { fetchEndings } from "../endings.js";
 import { open, windowsOfGrant } from "../messages.js";
 import { addMonths, closeSlot, monthsFrom } from "../months.js";
 import { readLinks } from "../reading.js";
@@ -54,7 +54,7 @@ async function gather(ctx) {
   session.grants().catch(() => [])]);
   const sources = await Promise.all(links.map(async (one) => {
     const { source, from } = holder.knownLinks[one.link];
-    const name = directory.find(source)?.name ?? source, known = { ...one, name, begins: from };
+    const name = nameOf(directory, source), known = { ...one, name, begins: from };
     if (lost) return { ...known, ending: null, broken: lost };
     try {
       return { ...known, ending: await endingOf(ctx, one, from, directory), broken: null };
@@ -75,11 +75,10 @@ const bare = (holder) => Object.entries(holder.knownLinks).map(([id, { source: f
  * @param {Ctx} ctx @param {Read} own @param {string} begins @param {Directory} directory
  * @returns {Promise<Ending>}
  */
-async function endingOf({ session, holder }, { link: id, source, closes }, begins, directory) {
+async function endingOf({ holder }, { link: id, source, closes }, begins, directory) {
   const answer = await holder.wire.get(`/v1/holder/links/${id}/closes`);
   const wire = /** @type {any} */ ({ get: async () => answer }); // asked for once, read twice
-  const whose = { account: holder.key.public, link: id, source, now: session.now() };
-  const told = await fetchEndings(wire, (proof) => holder._knowing(proof), whose);
+  const told = await holder.endings(id, source, wire);
   /** @type {Ending} */
   const found = { link: id, org: directory.orgOf(source), begins, ...told, by: "you",
     why: new Map([...told.absent].map((month) => [month, "reject"])) };
@@ -99,7 +98,8 @@ function source(ctx, found, one) {
   const { name, ending, broken, trouble: wrong } = one, ends = ending?.ends;
   return card("", el("p.row.between", el("h2", name), ends ? badge("", t("sources.over"))
     : badge("good", t("sources.on"))),
-  wrong && banner("warn", t("sources.trouble", { name }), " ", link(t("sources.see"), "records")),
+  wrong && banner("warn", t(wrong.kind === "unsigned" ? "e.unsigned" : "sources.trouble", { name }),
+    " ", link(t("alarmsee"), "records")),
   facts(known(ctx, found, one)),
   broken ? trouble(broken) : missing(one),
   !ends && notes(ctx, found, one),
@@ -123,7 +123,7 @@ function known({ session }, { directory }, one) {
     [t("sources.records"), sent ? t("sources.count", { n: count, day: day(sent),
       away: away(sent, session.now()) }) : t("sources.nothing")],
     [t("sources.closed"), last ? [el("strong", mass(last.grams.reduce((a, b) => a + b, 0))),
-      ` · ${monthName(last.month)}`] : t("sources.noclose")]];
+      ` · ${monthName(last.month)}`] : t("sources.nothing")]];
   const ended = { month: monthName(ending?.ends ?? begins), name: one.name };
   if (ending?.ends) return [...rows, [t("sources.end"), ending.ends > begins
     ? t(`sources.endby.${ending.by}`, ended) : t("sources.endnone", ended)]];
@@ -172,7 +172,7 @@ function notes({ session, holder }, { grants, directory }, one) {
  * @param {import("../state.js").State} state @param {Directory} directory */
 export function noteOf(grant, { link: id, name: source, begins, ending }, state, directory) {
   if (!ending) return "";
-  const name = directory.find(grant.platform)?.name ?? grant.platform;
+  const name = nameOf(directory, grant.platform);
   if (grant.org === ending.org) return t("sources.own", { name, source });
   const windows = windowsOfGrant(grant).filter((window) =>
     window.some((month) => hasMonth(ending, month)));

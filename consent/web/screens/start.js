@@ -4,6 +4,7 @@ import { announce, banner, busy, button, card, check, confirm, el, field, icon, 
   more, trouble } from "../dom.js";
 import { VaultError, isError } from "../errors.js";
 import { random, readCode, wrapId, writeCode } from "../keys.js";
+import { bring } from "../late.js";
 import { askPasskey, makePasskey, openBy, openByCode, passkeysOffered, takeBack }
   from "../lock.js";
 import { sentence, t } from "../words.js";
@@ -37,6 +38,7 @@ const welcome = (_ctx, turn) => el("div.stack",
 
 /** @param {Ctx} _ctx @param {Turn} turn */
 function age(_ctx, turn) {
+  bring();
   const over = check(t("start.over14")), wrong = el("p.wrong", { role: "alert" });
   return card("", over.node, wrong, el("div.row", button(t("next"), () => {
     if (over.input.checked) turn((ctx, next) => code(ctx, next, random(20), random(20)));
@@ -130,6 +132,7 @@ export async function addPasskey(session) {
 /** @param {Ctx} ctx @param {Turn} turn */
 function opening(ctx, turn) {
   const { session } = ctx, warned = el("div", { hidden: true });
+  bring();
   // Before a code is typed; without a network what this device keeps is opened all the same.
   session.directory().catch((error) => {
     if (warned.hidden = !isError(error, "bad-directory", "bad-proof")) return;

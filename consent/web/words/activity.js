@@ -65,7 +65,6 @@ export default /** @type {import("../words.js").Words} */ ({
     "保管库出示了一条未能证明在公开记录中的内容。下方未列出。"],
   "activity.tellauditor": ["Who can judge it:", "可以判断此事的一方："],
   "activity.evidence": ["Save the evidence", "保存证据"],
-  "activity.saved": ["Saved.", "已保存。"],
   "activity.entry": ["entry {n}", "第 {n} 条"],
 
   "activity.who": ["With whom", "对象"],

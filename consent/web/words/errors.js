@@ -54,6 +54,10 @@ export default /** @type {import("../words.js").Words} */ ({
   "e.declined": ["The person did not allow it. Do not ask again by yourself.", "对方没有同意。请不要自行再次询问。"],
   "e.bad-place": ["A file or setting on this machine is missing or unsafe.", "本机上的文件或设置缺失或不安全。"],
   "e.unreachable": ["The vault cannot be reached right now.", "目前无法连接到保管库。"],
+  "e.unsigned": [
+    "The vault shows records or a monthly figure without the signature that they must have, so they are not used. Tell the vault's auditor.",
+    "保管库出示的记录或月度结算没有应有的签名，因此不予采用。请告知保管库的审计方。",
+  ],
   "e.false-absent": [
     "The vault denies figures that it had confirmed. Keep this message: it is evidence.",
     "保管库否认了它曾确认收到的数据。请保留这条消息作为证据。",
@@ -94,6 +98,10 @@ export default /** @type {import("../words.js").Words} */ ({
     "It may count: look under Sharing. If it stays so, tell the vault's auditor.",
     "操作已发出，保管库也已收到，但未能证明它已载入公开记录。操作可能已生效，请在“共享”中查看。如果仍然如此，请告知保管库的审计方。",
   ],
+  "e.LateError": ["A part of this app did not arrive. Load the page anew as soon as there is a connection.",
+    "应用的一部分未能载入。请在网络恢复后重新载入页面。"],
+  "e.AbortError": ["The vault was locked, left or opened anew in the meantime.",
+    "保管库在此期间已被锁定、移除或重新打开。"],
   "e.NotAllowedError": [
     "The passkey was not used: cancelled, or there is none for this vault on this device.",
     "未使用通行密钥：已取消，或此设备上没有该保管库的通行密钥。",

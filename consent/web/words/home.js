@@ -8,8 +8,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.what": ["CO₂ that what you did avoided, by the published rules.", "按公开规则核算的行为减排量（CO₂）。"],
   "home.open": ["{month} is not closed yet, so its figure may still grow.",
     "{month}尚未结算，数字还可能增加。"],
-  "home.only": ["Only you can read this", "只有您能看到"],
-  "home.onlywhy": ["It is opened on this device.", "内容在此设备上打开。"],
   // Empty
   "home.welcome": ["Your acts come in sealed. One figure goes out, if you allow it.",
     "您的行为以加密形式进来；只有在您允许时，才有一个总数出去。"],
@@ -23,8 +21,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.step.share": ["Share one figure, or nothing", "共享一个总数，或什么都不共享"],
   "home.stepwhy.share": ["A bank or a city may ask for a total. You see the figure before it leaves.",
     "银行或城市可能请求一个总量。在它发出之前，您会先看到这个数字。"],
-  "home.linknow": ["Link a source", "关联来源"],
-  "home.how": ["How it is counted", "如何核算"],
   // Waiting
   "home.waits": ["Waits for you", "待您处理"],
   "home.nothing": ["Nothing waits for you.", "目前没有需要您处理的事项。"],
@@ -43,7 +39,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.sharing": ["You share now", "正在共享"],
   "home.sharesnone": ["You share nothing at present.", "您目前没有共享任何内容。"],
   "home.until": ["ends {when}", "{when}到期"],
-  "home.stop": ["Stop sharing", "停止共享"],
   "home.allshared": ["Everything you share and shared", "全部共享与历史"],
   "home.enter": ["Open a request", "打开请求"],
   // Pictures

@@ -5,7 +5,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "records.none": ["No records yet", "还没有记录"],
   "records.nonewhy": ["Link a source, and what you do there arrives here, sealed for you alone.",
     "关联来源后，您在那里的行为会以只有您能打开的形式送到这里。"],
-  "records.link": ["Link a source", "关联来源"],
   "records.norecords": ["Nothing has arrived yet", "尚未收到内容"],
   "records.norecordswhy": ["Your source sends records every day, week or month. Only what you do after linking is sent.",
     "来源每天、每周或每月发送一次记录，只发送关联之后的行为。"],
@@ -62,6 +61,8 @@ export default /** @type {import("../words.js").Words} */ ({
     "由此设备按公开规则计算。行为是否发生，以记录的经营方所述为准。"],
   "records.steps": ["Every step, and the files it follows", "每一步及所依据的文件"],
   // What does not fit
+  "records.wrong.unsigned": ["The vault shows as {name}'s what {name} did not sign",
+    "保管库以{name}的名义出示了未经{name}签名的内容"],
   "records.wrong.unfit": ["{name}: the figure of {month} is not the sum of its records",
     "{name}：{month}的结算不等于其记录之和"],
   "records.wrong.unreadable": ["{name}: the figure of {month} does not open",

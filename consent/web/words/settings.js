@@ -45,7 +45,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "settings.auto": ["As the device", "跟随设备"],
   "settings.light": ["Light", "浅色"],
   "settings.dark": ["Dark", "深色"],
-  "settings.sharing": ["Sharing", "共享"],
   "settings.ahead": ["Prepare totals this many months ahead", "提前准备总量的月数"],
   "settings.aheadwhy": [
     "Platforms you allowed get their totals although you do not open the app that long. With 0 " +
@@ -66,7 +65,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "settings.json": ["Records, JSON", "记录（JSON）"],
   "settings.csv": ["Records for a spreadsheet, CSV", "记录（CSV 表格）"],
   "settings.archive": ["Everything, signed and sealed", "全部内容（已签名、加密）"],
-  "settings.saved": ["Saved.", "已保存。"],
   "settings.erase": ["Delete this vault", "删除此保管库"],
   "settings.erasewhy": [
     "All links and all sharing end, and your records, sources and consents are deleted. What " +
@@ -84,5 +82,4 @@ export default /** @type {import("../words.js").Words} */ ({
   "settings.about": ["About", "关于"],
   "settings.vault": ["Vault", "保管库"],
   "settings.account": ["Your number here", "您在此的编号"],
-  "settings.version": ["Published version", "已公布的版本"],
 });
