@@ -18,9 +18,20 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 
-from consent import erasure, events, health, openapi, requests, site_http, site_log
+from consent import (
+    erasure,
+    events,
+    health,
+    methodology_http,
+    openapi,
+    requests,
+    requests_http,
+    site_http,
+    site_log,
+)
 from consent import http as consent_http
 from consent.known import Known
+from consent.log import http as log_http
 from consent.log import submission
 from consent.log.note import ED25519, VerifierKey, read_vkey
 from consent.log.refresh import Refresh
@@ -264,6 +275,9 @@ def make_app(
     )
     app.include_router(vault_http.router)
     app.include_router(consent_http.router)
+    app.include_router(requests_http.router)
+    app.include_router(methodology_http.router)
+    app.include_router(log_http.router)
     app.include_router(site_http.router)
     app.include_router(health.router)
     app.include_router(openapi.router)

@@ -33,7 +33,7 @@ from consent.log.tiles import WIDTH, Tile
 from consent.messages import AuditReport
 from consent.policy import Policy, check_logged
 from consent.readings import Page, Served, read_served
-from consent.replay import Tally
+from consent.replay_tally import Tally
 from consent.volume import bundles_of, read_leaves
 from vault.crypto.keys import SigningKey
 from vault.directory import read_directory

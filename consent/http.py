@@ -1,64 +1,39 @@
-"""The routes of consent, the audit and the log, beside those of vault/http.py.
+"""The routes of consent: binds, grants, tokens, releases, and what an account leaves behind.
+
+    POST /v1/holder/grants      a cv1-grant          {"proof":"…"}
+    POST /v1/releases           a cv1-ask            {"release":"…","sealed":"…","closes":[…], …}
+    GET  /v1/events             the platform's       {"events":[…],"next":null}
 
 A handler parses, calls one function of a rule, and returns; what logs is answered with its proof.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
-from consent import erasure, events, grants, guard, releases, requests, site_http, site_log
-from consent.log.circle import time_of
-from consent.log.rounds import Rounds
-from consent.log.sequencer import Sequencer
-from consent.log.tlog_policy import Opened
-from consent.log.tree import Tree
+from consent import erasure, events, grants, guard, releases, site_log
+from consent.log.http import LogIn, RoundsIn
 from consent.messages import Ask, TokenPost
 from consent.templates import templates_json
-from vault import journal, register
 from vault.calls import (
     Call,
     CallIn,
     First,
     Now,
-    Service,
     ServiceIn,
     answer,
     limit_public,
     path_id,
     problem,
 )
-from vault.crypto.keys import write_symbols
 from vault.encoding import Json, b64u, text_hash
-from vault.errors import BadShape, LogUnavailable, NotFound
-from vault.methodology.release import load_release
-from vault.methodology.shelf import release_names, shipped_files
+from vault.errors import LogUnavailable
 from vault.storage.database import Transaction
 
-AUDIT_PAGE = 500
 HELD_PAUSE = 10
 """Seconds after which a held release may be asked for again."""
-OWN_PAGE = 200
 router = APIRouter()
-
-
-def log_of(request: Request) -> Sequencer:
-    """Return the log that the app was made with."""
-    log: Sequencer = request.app.state.log
-    return log
-
-
-def rounds_of(request: Request) -> Rounds:
-    """Return the rounds of witnesses that the app was made with."""
-    rounds: Rounds = request.app.state.rounds
-    return rounds
-
-
-LogIn = Annotated[Sequencer, Depends(log_of)]
-RoundsIn = Annotated[Rounds, Depends(rounds_of)]
 
 
 @router.post("/v1/holder/binds")
@@ -129,24 +104,6 @@ def get_tokens(call: CallIn) -> JSONResponse:
     return answer({"tokens": [{"token": text} for text in texts]})
 
 
-@router.get("/v1/holder/entries")
-def get_entries(call: CallIn, first: First = 0) -> JSONResponse:
-    """Return a page of the caller's logged entries, each with its proof."""
-
-    def work(tx: Transaction, _: Now) -> list[journal.Entry]:
-        rows = journal.entries_of(tx, call.caller)
-        return [row for row in rows if (row.position or 0) >= first][:OWN_PAGE]
-
-    rows = call.read(work)
-    listed: list[Json] = [{**_entry(row), "proof": call.prove(text_hash(row.text))} for row in rows]
-    last = rows[-1].position if len(rows) == OWN_PAGE else None
-    return answer({"entries": listed, "next": None if last is None else last + 1})
-
-
-def _entry(row: journal.Entry) -> dict[str, Json]:
-    return {"index": row.position, "at": row.at, "salt": row.salt.hex(), "text": row.text}
-
-
 @router.get("/v1/holder/releases")
 def get_releases(call: CallIn) -> JSONResponse:
     """Return every release of the caller's grants, each with its proof."""
@@ -162,104 +119,6 @@ def delete_holder(call: CallIn, log: LogIn) -> JSONResponse:
     erasure.complete(call.service.database, call.service.operator, log.sequence)
     erased = call.read(lambda tx, _: erasure.erased_of(tx, name))
     return answer({"proof": proof, "erased": erased, "erased_proof": call.prove(text_hash(erased))})
-
-
-@router.post("/v1/requests")
-def post_request(call: CallIn) -> JSONResponse:
-    """Take a platform's request (RFC 9126): `request_uri` for a redirect, or a code to type."""
-    row = call.write(
-        lambda tx, at: requests.push(
-            tx, at.operator, at.directory, call.party(at, "platform"), call.text()
-        )
-    )
-    return answer(
-        {
-            "request_uri": requests.write_uri(row.handle),
-            "code": write_symbols(row.handle),
-            "expires_in": max(0, row.until - call.service.operator.now()),
-        }
-    )
-
-
-@router.get("/v1/requests/{handle}")
-def get_request(handle: str, call: CallIn) -> JSONResponse:
-    """Tell a platform what became of its request."""
-    row = call.read(
-        lambda tx, at: requests.of_platform(
-            tx, at.operator, call.party(at, "platform"), requests.read_handle(handle)
-        )
-    )
-    # With a redirect only the person who comes back brings it: whoever polls would take a
-    # stranger's grant for their customer's.
-    shown = row.grant_id if row.grant_id and row.request.redirect_uri is None else None
-    return answer({"state": row.state, "grant": shown.hex() if shown else None})
-
-
-@router.get("/authorize", dependencies=[Depends(limit_public)])
-def get_authorize(
-    request: Request,
-    service: ServiceIn,
-    client_id: str | None = None,
-    request_uri: str | None = None,
-) -> Response:
-    """Hand an open request over to the person's app (RFC 9126).
-
-    A browser that lands here gets the app, which then asks for the request itself.
-    """
-    if site_http.wants_page(request):
-        return site_http.send_file(request, "/")
-    if client_id is None or request_uri is None:
-        raise BadShape("wanted client_id and request_uri")
-    return _handed_over(service, client_id, request_uri)
-
-
-def _handed_over(service: Service, client_id: str, request_uri: str) -> JSONResponse:
-    def work(tx: Transaction) -> tuple[requests.RequestRow, str]:
-        row = requests.hand_over(tx, service.operator, client_id, request_uri)
-        return row, register.in_force(tx).party(row.platform).name
-
-    row, name = service.database.read(work)
-    return answer(
-        {
-            "client_id": row.platform,
-            "name": name,
-            "handle": row.handle.hex(),
-            "expires_in": max(0, row.until - service.operator.now()),
-        }
-    )
-
-
-@router.get("/v1/holder/requests")
-def get_holder_requests(call: CallIn) -> JSONResponse:
-    """Return every request that the caller opened, and its state."""
-    rows = call.read(lambda tx, at: requests.requests_of(tx, at.operator, call.caller))
-    return answer({"requests": [_request(row) for row in rows]})
-
-
-@router.post("/v1/holder/requests/{handle}")
-def post_holder_request(handle: str, call: CallIn) -> JSONResponse:
-    """Open a request: from now on it is the caller's alone."""
-    name = requests.read_handle(handle)
-    row = call.write(lambda tx, at: requests.claim(tx, at.operator, call.caller, name))
-    return answer(_request(row))
-
-
-@router.post("/v1/holder/requests/{handle}/decline")
-def post_decline(handle: str, call: CallIn) -> JSONResponse:
-    """Say no; the log gets the hash of the request, and nothing else."""
-    name = requests.read_handle(handle)
-    done = call.write(lambda tx, at: requests.decline(tx, at.operator, call.caller, name))
-    return answer({"proof": call.prove(done)})
-
-
-def _request(row: requests.RequestRow) -> dict[str, Json]:
-    return {
-        "handle": row.handle.hex(),
-        "request": row.text,
-        "state": row.state,
-        "until": row.until,
-        "grant": row.grant_id.hex() if row.grant_id else None,
-    }
 
 
 @router.post("/v1/holder/grants/{grant}/deletion")
@@ -362,99 +221,3 @@ def get_web(service: ServiceIn) -> JSONResponse:
 def get_templates() -> Response:
     """Return the purpose templates."""
     return Response(templates_json(), media_type="application/json")
-
-
-@router.get("/v1/methodology", dependencies=[Depends(limit_public)])
-def get_releases_in_force(service: ServiceIn) -> JSONResponse:
-    """Return the methodology releases that the directory lists, and since when each holds."""
-    listed = service.database.read(register.in_force).listing.releases
-    return JSONResponse({"releases": [entry.plain() for entry in listed]})
-
-
-@router.get("/v1/methodology/{release}", dependencies=[Depends(limit_public)])
-def get_methodology(release: str) -> Response:
-    """Return a methodology release, byte for byte as its hash is over it."""
-    return _toml("releases", release)
-
-
-@router.get("/v1/methodology/{release}/{behaviour}", dependencies=[Depends(limit_public)])
-def get_behaviour(release: str, behaviour: str) -> Response:
-    """Return the behaviour file that a release pins, byte for byte."""
-    if release not in release_names():
-        raise NotFound("there is no such release")
-    found = load_release(release).behaviours.get(behaviour)
-    if found is None:
-        raise NotFound("the release has no such behaviour")
-    return _toml("behaviours", f"{found.id}.{found.rev}")
-
-
-def _toml(folder: str, name: str) -> Response:
-    file = shipped_files().get(f"{folder}/{name}.toml")
-    if file is None:
-        raise NotFound("there is no such file")
-    return Response(file, media_type="application/toml")
-
-
-@router.get("/v1/audit/entries")
-def get_audit_entries(call: CallIn, first: First = 0) -> JSONResponse:
-    """Return a page of the log's texts with salts and times, for the auditor."""
-
-    def work(tx: Transaction, at: Now) -> list[journal.Entry]:
-        call.party(at, "auditor")
-        return journal.entries_from(tx, first, AUDIT_PAGE)
-
-    return answer({"entries": [_entry(row) for row in call.read(work)]})
-
-
-@router.get("/v1/log", dependencies=[Depends(limit_public)])
-def get_log(rounds: RoundsIn) -> JSONResponse:
-    """Return how far the log is that goes on, when which witness last saw it, and which ended."""
-    found = rounds.standing()
-    witnesses: list[Json] = [
-        {"name": seen.name, "size": seen.size, "at": seen.at, "state": seen.state}
-        for seen in found.witnesses
-    ]
-    body: dict[str, Json] = {
-        "origin": found.origin,
-        "size": found.size,
-        "cosigned": _cosigned(found.cosigned),
-        "quorum": {"policy": found.named, "directory": found.listed},
-        "witnesses": witnesses,
-        "held": found.held,
-    }
-    if found.earlier:
-        body["earlier"] = [
-            {"origin": ended.origin, "size": ended.size, "cosigned": _cosigned(ended.cosigned)}
-            for ended in found.earlier
-        ]
-    return answer(body)
-
-
-def _cosigned(opened: Opened | None) -> dict[str, Json] | None:
-    if opened is None:
-        return None
-    return {"size": opened.checkpoint.size, "at": time_of(opened)}
-
-
-@router.get("/log/checkpoint")
-def get_checkpoint(log: LogIn) -> Response:
-    """Return the signed checkpoint of the first log."""
-    return _checkpoint(log.named(""))
-
-
-@router.get("/log/{path:path}")
-def get_tile(path: str, log: LogIn) -> Response:
-    """Return a tile or entry bundle (C2SP tlog-tiles); a later log's stand under its name."""
-    name, _, rest = path.partition("/")
-    if name in ("", "tile"):
-        name, rest = "", path
-    tree = log.named(name)
-    if name and rest == "checkpoint":
-        return _checkpoint(tree)
-    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response(tree.tile(rest), media_type="application/octet-stream", headers=headers)
-
-
-def _checkpoint(tree: Tree) -> Response:
-    headers = {"Cache-Control": "max-age=2"}
-    return Response(tree.checkpoint(), media_type="text/plain; charset=utf-8", headers=headers)

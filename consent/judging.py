@@ -23,7 +23,8 @@ from consent.log.proof import leaf_data
 from consent.log.tlog_policy import NONE, LogPolicy, open_checkpoint, policy_of
 from consent.policy import Policy
 from consent.readings import Reading, ReadPage, Served, read_pages
-from consent.replay import Finding, Replay, Tally
+from consent.replay import Finding, Replay
+from consent.replay_tally import Tally
 from vault.errors import BadInput, BadProof
 from vault.messages import LogEntry
 

@@ -18,9 +18,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from consent import health, site_http
+from consent import health, methodology_http, requests_http, site_http
 from consent import http as consent_http
 from consent.doors import ANYBODY, DOORS, Door, Members, Plain, Problem, Raw, Signed
+from consent.log import http as log_http
 from consent.replies import JWS, Ready
 from consent.replies import Problem as ProblemReply
 from vault import http as vault_http
@@ -95,6 +96,9 @@ def own_routes() -> list[APIRoute]:
     routers = (
         vault_http.router,
         consent_http.router,
+        requests_http.router,
+        methodology_http.router,
+        log_http.router,
         site_http.router,
         health.router,
         router,

@@ -1,7 +1,7 @@
-"""The half of the audit replay about the directory, accounts, links and closes (section 7).
+"""The part of the audit replay about the directory, accounts, links and closes (section 7).
 
 Each rule judges one entry by what stood before it, and returns the account that the entry is of. A
-broken rule raises, and the entry changes nothing. consent/replay.py has the other half.
+broken rule raises, and the entry changes nothing. consent/replay_grants.py stands on it.
 """
 
 from __future__ import annotations

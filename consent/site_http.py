@@ -1,6 +1,6 @@
 """The routes of the web app: the page, its files, and nothing that needs a key.
 
-    GET /                     the page; GET /authorize too, for a browser (consent/http.py)
+    GET /                     the page; GET /authorize too, for a browser (consent/requests_http.py)
     GET /app/<version>/…      its modules and styles, kept by caches for ever
     GET /sw.js  /manifest.webmanifest  /icon.svg
 

@@ -14,7 +14,7 @@ from tests.forger import (
     body_of,
     edited,
 )
-from tests.switched import REPLAY, TEMPLATES, Change, no
+from tests.switched import GRANTS, TEMPLATES, Change, no
 from tests.tale import JUN, MAY
 from tests.world import APR, JAN, terms
 from vault.encoding import b64u
@@ -214,14 +214,14 @@ GRANT_RULES = [
         "bind once",
         "one bind per account and organisation",
         "bound already",
-        (no(REPLAY, "(account, message.org) in self._orgs"),),
+        (no(GRANTS, "(account, message.org) in self._orgs"),),
         second_binds,
     ),
     Rule(
         "consent key once",
         "a consent key is bound once over the whole vault",
         "bound already",
-        (no(REPLAY, "kid in self._binds"),),
+        (no(GRANTS, "kid in self._binds"),),
         keys_bound_twice,
     ),
     Rule(
@@ -230,7 +230,7 @@ GRANT_RULES = [
         "no bind of this key",
         (
             Change(
-                REPLAY,
+                GRANTS,
                 'raise BadShape("no bind of this key to this organisation stands before")',
                 'return _Bound("", org, entry.envelope.verify_introduced())',
             ),
@@ -241,21 +241,21 @@ GRANT_RULES = [
         "bind to that organisation",
         "a grant is signed by the key bound to its own organisation",
         "no bind of this key",
-        (no(REPLAY, "bound.org != org"),),
+        (no(GRANTS, "bound.org != org"),),
         grants_to_another,
     ),
     Rule(
         "grant's pk",
         "a grant names the key that signs it",
         "names another key",
-        (no(REPLAY, "grant.pk != bound.pk"),),
+        (no(GRANTS, "grant.pk != bound.pk"),),
         grants_of_other_keys,
     ),
     Rule(
         "grant once",
         "a grant's id stands once",
         "its id stands before",
-        (no(REPLAY, "grant.grant in self._grants"),),
+        (no(GRANTS, "grant.grant in self._grants"),),
         grants_twice,
     ),
     Rule(
@@ -325,56 +325,56 @@ GRANT_RULES = [
         "not over already",
         "a grant's until lies ahead",
         "until had passed",
-        (no(REPLAY, "grant.until <= entry.at"),),
+        (no(GRANTS, "grant.until <= entry.at"),),
         over_already,
     ),
     Rule(
         "replaces one's own",
         "a grant replaces a grant of the same person to the same organisation",
         "replaces:",
-        (no(REPLAY, "(old.account, old.grant.org) != (bound.account, bound.org)"),),
+        (no(GRANTS, "(old.account, old.grant.org) != (bound.account, bound.org)"),),
         replaced_wrongly,
     ),
     Rule(
         "replaces once",
         "a grant that ended is not replaced",
         "replaces:",
-        (no(REPLAY, "old.state in _ENDED"),),
+        (no(GRANTS, "old.state in _ENDED"),),
         replaced_twice,
     ),
     Rule(
         "n rises",
         "n rises by one over a grant's stops, pauses and resumes",
         "wanted n",
-        (no(REPLAY, "message.n != granted.count + 1"),),
+        (no(GRANTS, "message.n != granted.count + 1"),),
         wrong_counts,
     ),
     Rule(
         "nothing after the end",
         "after a revoke or a replace no status is taken",
         "wanted n",
-        (no(REPLAY, "granted.state in _ENDED"),),
+        (no(GRANTS, "granted.state in _ENDED"),),
         changed_after_the_end,
     ),
     Rule(
         "same key",
         "tokens and statuses are signed by the key that gave the grant",
         "not signed by the key that gave the grant",
-        (no(REPLAY, "self._consent_of(entry, granted.grant.org).pk != granted.grant.pk"),),
+        (no(GRANTS, "self._consent_of(entry, granted.grant.org).pk != granted.grant.pk"),),
         puppets_words,
     ),
     Rule(
         "grant before",
         "a refusal is about a grant that stands before",
         "no such grant",
-        (Change(REPLAY, _NO_GRANT, "return next(iter(self._grants.values()))"),),
+        (Change(GRANTS, _NO_GRANT, "return next(iter(self._grants.values()))"),),
         unknown_grants,
     ),
     Rule(
         "request decided once",
         "a request is granted, declined or over once",
         "was decided before",
-        (no(REPLAY, "request in self._decided"),),
+        (no(GRANTS, "request in self._decided"),),
         decided_twice,
     ),
 ]

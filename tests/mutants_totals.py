@@ -14,7 +14,7 @@ from tests.forger import (
     edited,
 )
 from tests.mutants_grants import AUTUMN, LATE, food
-from tests.switched import REPLAY, Change, no, skip
+from tests.switched import RELEASES, TOKENS, WINDOWS, Change, no, skip
 from tests.tale import JUN, MAY, QUARTER, Line
 from tests.world import APR, EAST, FEB, JAN, MAR, WEST
 from vault.encoding import text_hash
@@ -249,91 +249,91 @@ TOTAL_RULES = [
         "live",
         "no token and no release of a grant that is paused, revoked or replaced",
         "the grant is",
-        (no(REPLAY, 'granted.state != "live"'),),
+        (no(TOKENS, 'granted.state != "live"'),),
         not_live,
     ),
     Rule(
         "until",
         "no token and no release from until on",
         "until had passed",
-        (no(REPLAY, "at >= granted.grant.until"),),
+        (no(TOKENS, "at >= granted.grant.until"),),
         after_until,
     ),
     Rule(
         "window of the grant",
         "a token is of one of its grant's windows",
         "no window of this grant",
-        (skip(REPLAY, "granted.grant.check_window(token.window)"),),
+        (skip(TOKENS, "granted.grant.check_window(token.window)"),),
         other_windows,
     ),
     Rule(
         "4,096 cells",
         "a token covers at most 4,096 cells",
         "at most 4096",
-        (skip(REPLAY, "check_count(token.cells, granted.grant.scope)"),),
+        (skip(TOKENS, "check_count(token.cells, granted.grant.scope)"),),
         too_many_cells,
     ),
     Rule(
         "cells of the account",
         "a token's cells are of links of the one account of its bind",
         "not attached to the account",
-        (no(REPLAY, "linked.account != granted.account"),),
+        (no(TOKENS, "linked.account != granted.account"),),
         others_cells,
     ),
     Rule(
         "no cells of the platform's own",
         "a token has no cell of a source of the platform's organisation",
         "the platform's own source",
-        (no(REPLAY, "self.directory.org_of(linked.source) == granted.grant.org"),),
+        (no(TOKENS, "self.directory.org_of(linked.source) == granted.grant.org"),),
         own_sources_cells,
     ),
     Rule(
         "cells from the link's month on",
         "a token has no cell of a month before its link began",
         "before its link began",
-        (no(REPLAY, "months[0] < linked.begins"),),
+        (no(TOKENS, "months[0] < linked.begins"),),
         cells_before_the_link,
     ),
     Rule(
         "cells inside the window",
         "a token's cells are of months of its window",
         "outside the window",
-        (no(REPLAY, "not set(months) <= set(token.window)"),),
+        (no(TOKENS, "not set(months) <= set(token.window)"),),
         cells_outside_the_window,
     ),
     Rule(
         "no absent cells",
         "a token has no absent cell",
         "a cell of an absent month",
-        (no(REPLAY, "any(linked.lacks(month) for month in months)"),),
+        (no(TOKENS, "any(linked.lacks(month) for month in months)"),),
         absent_cells,
     ),
     Rule(
         "guard: disjoint windows",
         "an organisation's windows of one person share no category and month",
         "overlaps",
-        (no(REPLAY, "atoms & self._atoms"),),
+        (no(WINDOWS, "atoms & self._atoms"),),
         overlapping_windows,
     ),
     Rule(
         "guard: made again the same",
         "a window is made again with exactly its last cells, less absent ones",
         "made again with other cells",
-        (no(REPLAY, "token.cells != wanted"),),
+        (no(TOKENS, "token.cells != wanted"),),
         made_again_otherwise,
     ),
     Rule(
         "guard: released windows stay",
         "a released window is never made smaller",
         "made smaller",
-        (no(REPLAY, "last.released and token.cells != last.cells"),),
+        (no(TOKENS, "last.released and token.cells != last.cells"),),
         released_made_smaller,
     ),
     Rule(
         "purpose",
         "a release is for a purpose of the grant",
         "is no purpose",
-        (no(REPLAY, "release.purpose not in granted.grant.purposes"),),
+        (no(RELEASES, "release.purpose not in granted.grant.purposes"),),
         other_uses,
     ),
     Rule(
@@ -342,7 +342,7 @@ TOTAL_RULES = [
         "newest token",
         (
             Change(
-                REPLAY,
+                RELEASES,
                 'raise BadShape("it does not name the newest token of this window")',
                 "return granted.account",
             ),
@@ -354,7 +354,7 @@ TOTAL_RULES = [
         "release once",
         "one release per grant, window and purpose",
         "was released for this purpose",
-        (no(REPLAY, "key in self._releases"),),
+        (no(RELEASES, "key in self._releases"),),
         released_twice,
     ),
     Rule(
@@ -363,7 +363,7 @@ TOTAL_RULES = [
         "does not stand before",
         (
             Change(
-                REPLAY,
+                RELEASES,
                 'raise BadShape(f"the close of {missing[0][1]} does not stand before")',
                 "return",
             ),
@@ -374,21 +374,21 @@ TOTAL_RULES = [
         "no absent cell in a sum",
         "no cell of a release is absent",
         "a cell of an absent month",
-        (no(REPLAY, "any(self._linked(link).lacks(month) for link, month in cells)"),),
+        (no(RELEASES, "any(self._linked(link).lacks(month) for link, month in cells)"),),
         absent_sums,
     ),
     Rule(
         "combine",
         "(c, C) is the sum of the closes over cells and categories",
         "is not the sum",
-        (no(REPLAY, "total != Cell(release.c, release.C)"),),
+        (no(RELEASES, "total != Cell(release.c, release.C)"),),
         other_sums,
     ),
     Rule(
         "closes hash",
         "a release names the closes that it adds up",
         "not the hash of the closes",
-        (no(REPLAY, "_hash_names(closes) != release.closes"),),
+        (no(RELEASES, "_hash_names(closes) != release.closes"),),
         other_closes,
     ),
     Rule(
@@ -397,7 +397,7 @@ TOTAL_RULES = [
         "not the releases that the closes name",
         (
             no(
-                REPLAY,
+                RELEASES,
                 "sorted({close.methodology for close in closes}) != list(release.methodology)",
             ),
         ),

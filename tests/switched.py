@@ -19,9 +19,24 @@ from consent.auditor import Auditor
 from consent.replay import Replay
 
 ENCODING, DIRECTORY, TEMPLATES = "vault.encoding", "vault.directory", "consent.templates"
-LINKS, REPLAY, JUDGING = "consent.replay_links", "consent.replay", "consent.judging"
-LINEAGE, AUDITOR = "consent.lineage", "consent.auditor"
-COPIED = (ENCODING, DIRECTORY, TEMPLATES, LINKS, REPLAY, LINEAGE, JUDGING, AUDITOR)
+LINKS, WINDOWS = "consent.replay_links", "consent.replay_windows"
+GRANTS, TOKENS = "consent.replay_grants", "consent.replay_tokens"
+RELEASES, REPLAY = "consent.replay_releases", "consent.replay"
+JUDGING, LINEAGE, AUDITOR = "consent.judging", "consent.lineage", "consent.auditor"
+COPIED = (
+    ENCODING,
+    DIRECTORY,
+    TEMPLATES,
+    LINKS,
+    WINDOWS,
+    GRANTS,
+    TOKENS,
+    RELEASES,
+    REPLAY,
+    LINEAGE,
+    JUDGING,
+    AUDITOR,
+)
 
 
 class Change(NamedTuple):

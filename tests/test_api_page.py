@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consent import events
-from consent import http as consent_http
 from consent.app import wall_clock
 from consent.demo.cast import CITY
 from consent.doors import DOORS
+from consent.log import http as log_http
 from consent.messages import Grant
 from tests.plays import PlayTown, good, request_letter
 from tests.test_docs import read, section
@@ -101,7 +101,7 @@ def test_the_pages_are_as_long_as_the_page_says() -> None:
     assert said == {
         "GET /v1/events": str(events.PAGE),
         "GET /v1/holder/links/{link}/batches": str(vault_http.PAGE),
-        "GET /v1/audit/entries": str(consent_http.AUDIT_PAGE),
+        "GET /v1/audit/entries": str(log_http.AUDIT_PAGE),
     }
     assert set(said) <= set(DOORS)
 

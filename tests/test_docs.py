@@ -11,6 +11,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from consent import http as consent_http
+from consent import methodology_http, requests_http
+from consent.log import http as log_http
 from vault import http as vault_http
 from vault.errors import tree
 
@@ -204,7 +206,13 @@ def test_the_errors_of_the_protocol_have_the_status_of_the_code() -> None:
 def test_the_routes_of_the_protocol_are_those_of_the_app() -> None:
     routes = {
         (method, route.path.replace(":path}", "}"))
-        for router in (vault_http.router, consent_http.router)
+        for router in (
+            vault_http.router,
+            consent_http.router,
+            requests_http.router,
+            methodology_http.router,
+            log_http.router,
+        )
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()

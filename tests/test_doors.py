@@ -14,10 +14,11 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message as Event
 
-from consent import health, openapi, site_http
+from consent import health, methodology_http, openapi, requests_http, site_http
 from consent import http as consent_http
 from consent.app import wall_clock
 from consent.demo.cast import AUDITOR, BANK, CITY, VAULT
+from consent.log import http as log_http
 from tests.edwards import TORSION, encode
 from tests.town import (
     BY_NAME,
@@ -104,6 +105,9 @@ def test_every_route_of_the_app_is_in_the_table(town: Town) -> None:
     routers = (
         vault_http.router,
         consent_http.router,
+        requests_http.router,
+        methodology_http.router,
+        log_http.router,
         site_http.router,
         health.router,
         openapi.router,

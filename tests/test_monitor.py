@@ -582,7 +582,7 @@ def test_every_later_look_extends_the_one_before(scene: Scene) -> None:
 def test_the_list_comes_in_pages(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     wire = scene.world.wire(scene.ann.holder._key)
     whole = fetch_listed(wire)
-    monkeypatch.setattr("consent.http.OWN_PAGE", 3)
+    monkeypatch.setattr("consent.log.http.OWN_PAGE", 3)
     paged = fetch_listed(wire)
     assert [one.index for one in paged] == [one.index for one in whole]
     assert scene.kinds() == []

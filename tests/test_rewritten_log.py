@@ -17,7 +17,7 @@ from consent.log.checkpoint import Checkpoint, sign_checkpoint
 from consent.log.proof import leaf_data
 from consent.replay import Finding
 from tests.forger import edited, typ_of
-from tests.switched import JUDGING, LINEAGE, REPLAY, Change, auditor_without, no
+from tests.switched import JUDGING, LINEAGE, RELEASES, REPLAY, Change, auditor_without, no
 from tests.world import EAST, JAN, World
 from vault import journal
 from vault.errors import Refused
@@ -124,7 +124,7 @@ def test_a_lie_in_a_log_signed_again_is_left_to_the_replay(story: Story) -> None
     change_text(story.world, story.release, purpose="TargetedAdvertising")
     sign_again(story.world)
     assert [(f.index, f.rule) for f in story.audit().findings] == [(story.release, "release")]
-    blind = auditor_without(no(REPLAY, "release.purpose not in granted.grant.purposes"))
+    blind = auditor_without(no(RELEASES, "release.purpose not in granted.grant.purposes"))
     assert story.audit(blind).findings == []
 
 

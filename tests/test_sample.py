@@ -21,7 +21,7 @@ from consent.sample.checked import CHECKS, Sampled, check_sample
 from consent.sample.given import OpenCell, Prior, Sample, SampleBatch, make_sample, read_sample
 from tests.rules import BOUND, TRIP, behaviour_file, caps, release_of, world_under
 from tests.world import APR, EAST, FEB, JAN, MAR, TRAVEL, WEST, Person, World
-from vault import compose, source
+from vault import bookings, compose
 from vault.allot import Allotted
 from vault.chain import Settled, settle
 from vault.compose import Booking
@@ -433,7 +433,7 @@ def test_more_than_the_methodology_gives_is_found(
         credit = quantify(act, release)
         return replace(credit, mg=Milligrams(2 * credit.mg))
 
-    monkeypatch.setattr(source, "quantify", double)
+    monkeypatch.setattr(bookings, "quantify", double)
     sample = story(world)
     check_found(world, sample, {"amounts"})
     (first, _) = check_sample(sample, world.directory()).records
@@ -455,7 +455,7 @@ def test_a_close_that_its_records_do_not_give_is_found(
 
 def test_a_cap_that_was_passed_over_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        source, "allot", lambda _, waiting, __: {a.act: Allotted(a.gross, a.why) for a in waiting}
+        bookings, "allot", lambda _, waiting, __: {a.act: Allotted(a.gross, a.why) for a in waiting}
     )
     ann = world.person("ann", EAST)
     book(world, act(world, "R-1", 10), act(world, "R-2", 10, minute=60))
@@ -477,7 +477,7 @@ def test_a_cap_that_was_kept_is_no_finding(world: World) -> None:
 
 def test_two_trips_at_once_are_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        source, "allot", lambda _, waiting, __: {a.act: Allotted(a.gross, a.why) for a in waiting}
+        bookings, "allot", lambda _, waiting, __: {a.act: Allotted(a.gross, a.why) for a in waiting}
     )
     ann = world.person("ann", EAST)
     book(world, act(world, "R-1", 2), act(world, "R-2", 2, minute=1))
@@ -495,7 +495,7 @@ def forged(world: World, change: Callable[[Record], Record]) -> Sample:
         return row._replace(record=compact_json(record.plain()))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "compose_act", compose_act)
+        patch.setattr(bookings, "compose_act", compose_act)
         return story(world)
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
-from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from vault import faults, ledger
+from vault import faults, frozen, ledger
 from vault.books import (
     ActBook,
     BatchBook,
@@ -21,11 +20,8 @@ from vault.books import (
     Evidence,
     Frozen,
     LinkBook,
-    Sum,
 )
 from vault.crypto.keys import Secret
-from vault.crypto.seal import LARGEST
-from vault.errors import BadShape
 from vault.months import Month
 from vault.storage.database import Row, Transaction, Value
 from vault.storage.sqlcipher import SqlCipher
@@ -35,11 +31,6 @@ Reverse = Callable[[ActBook, str], ActBook]
 """Composes what takes an act back, from the act and the number of the refund or correction."""
 
 
-_GOES_ON = "link IN (SELECT link FROM links WHERE state != 'stopped')"
-_CLOSE = "SELECT * FROM closes c"
-_BATCH = "SELECT link, seq, month, text, receipt FROM batches"
-
-
 class _Nonce(NamedTuple):
     customer: str
     until: int
@@ -47,10 +38,6 @@ class _Nonce(NamedTuple):
 
 class _Customer(NamedTuple):
     customer: str
-
-
-class _Seq(NamedTuple):
-    seq: int
 
 
 class _MonthRow(NamedTuple):
@@ -207,19 +194,11 @@ class Outbox:
 
     def unsent_batches(self) -> list[BatchBook]:
         """Return frozen batches without a receipt, in the order they must be sent."""
-        return self._all(
-            BatchBook,
-            f"{_BATCH} WHERE receipt IS NULL AND refused = 0 AND {_GOES_ON} ORDER BY link, seq",
-        )
+        return self._database.read(frozen.unsent_batches)
 
     def unsent_closes(self) -> list[CloseBook]:
         """Return frozen closes without a receipt that are not absent, in the order to send."""
-        return self._all(
-            CloseBook,
-            f"{_CLOSE} WHERE receipt IS NULL AND {_GOES_ON} AND NOT EXISTS"  # noqa: S608 - constants
-            " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
-            " ORDER BY link, month",
-        )
+        return self._database.read(frozen.unsent_closes)
 
     def closes_of(self, link: bytes) -> list[CloseBook]:
         """Return a link's frozen closes, by month."""
@@ -240,17 +219,7 @@ class Outbox:
 
         Their acts are in no close and never will be, so that they count nothing.
         """
-
-        def work(tx: Transaction) -> None:
-            tx.run("UPDATE batches SET refused = 1 WHERE link = ? AND receipt IS NULL", link)
-            tx.run(
-                "UPDATE acts SET counts = 0 WHERE link = ? AND seq IN"
-                " (SELECT seq FROM batches WHERE link = ? AND refused = 1)",
-                link,
-                link,
-            )
-
-        self.write(work)
+        self.write(lambda tx: frozen.refuse_batches(tx, link))
 
     def closes(self) -> list[CloseBook]:
         """Return every frozen close."""
@@ -262,20 +231,7 @@ class Outbox:
         Raises:
             BadShape: it calls a random tag taken, which nobody else can have: nothing is kept.
         """
-
-        def work(tx: Transaction) -> None:
-            tx.run(
-                "UPDATE batches SET receipt = ? WHERE link = ? AND seq = ?",
-                receipt,
-                batch.link,
-                batch.seq,
-            )
-            for position in taken:
-                voided = ledger.void_act(tx, batch.link, batch.seq, position)
-                if not voided:
-                    raise BadShape("the vault's receipt calls a random tag taken")
-
-        self.write(work)
+        self.write(lambda tx: frozen.keep_batch_receipt(tx, batch, receipt, taken))
 
     def close_receipt(self, close: CloseBook, receipt: str) -> None:
         """Keep the vault's receipt of a close."""
@@ -305,40 +261,7 @@ class Outbox:
         it runs inside the transaction, so that text, sequence number and acts are kept together
         or not.
         """
-
-        def work(tx: Transaction) -> bool:
-            ledger.allot_waiting(tx, link, month, allot)
-            waiting = tx.all(
-                ActBook,
-                "SELECT * FROM acts"
-                " WHERE link = ? AND month = ? AND seq IS NULL"
-                # What takes an act back never goes before it.
-                " ORDER BY corrects IS NOT NULL, act LIMIT ?",
-                link,
-                month,
-                most + 1,
-            )
-            acts = _fitting(waiting[:most])
-            last = tx.one(
-                _Seq, "SELECT seq FROM batches WHERE link = ? ORDER BY seq DESC LIMIT 1", link
-            )
-            seq = last.seq + 1 if last else 0
-            frozen = compose(seq, acts)
-            tx.run(
-                "INSERT INTO batches VALUES (?, ?, ?, ?, NULL, 0)", link, seq, month, frozen.text
-            )
-            place = {tag: position for position, tag in enumerate(frozen.tags)}
-            for act in acts:
-                tx.run(
-                    "UPDATE acts SET seq = ?, position = ? WHERE act = ?",
-                    seq,
-                    place[act.tag],
-                    act.act,
-                )
-            faults.point("batch-before-freeze")
-            return len(acts) < len(waiting)
-
-        more = self.write(work)
+        more = self.write(lambda tx: frozen.freeze_batch(tx, link, month, most, compose, allot))
         faults.point("batch-frozen")
         return more
 
@@ -350,48 +273,6 @@ class Outbox:
         `compose` gets the close before that is not absent, the batches since it up to the booking
         month, and the counting milligrams in them.
         """
-
-        def work(tx: Transaction) -> CloseBook:
-            stored = tx.one(
-                CloseBook, "SELECT * FROM closes WHERE link = ? AND month = ?", link, month
-            )
-            if stored:
-                return stored
-            previous = tx.one(
-                CloseBook,
-                f"{_CLOSE} WHERE link = ? AND NOT EXISTS"  # noqa: S608 - a constant
-                " (SELECT 1 FROM absents a WHERE a.link = c.link AND a.month = c.month)"
-                " ORDER BY month DESC LIMIT 1",
-                link,
-            )
-            after = previous.upto if previous else -1
-            batches = tx.all(
-                BatchBook,
-                f"{_BATCH} WHERE link = ? AND seq > ? AND month <= ? AND refused = 0 ORDER BY seq",
-                link,
-                after,
-                month,
-            )
-            sums = tx.all(
-                Sum,
-                "SELECT category, SUM(mg) FROM acts WHERE link = ? AND seq > ? AND seq <= ?"
-                " AND counts = 1 GROUP BY category",
-                link,
-                after,
-                batches[-1].seq if batches else after,
-            )
-            close = compose(Chain(previous, batches, sums))
-            tx.run("INSERT INTO closes VALUES (?, ?, ?, ?, ?, ?, ?)", *close)
-            faults.point("close-before-freeze")
-            return close
-
-        close = self.write(work)
+        close = self.write(lambda tx: frozen.freeze_close(tx, link, month, compose))
         faults.point("close-frozen")
         return close
-
-
-def _fitting(acts: list[ActBook]) -> list[ActBook]:
-    """Return the first acts whose records, as one JSON list, still fit a padded batch."""
-    room = LARGEST - len("[]") - 4
-    ends = accumulate(len(act.record) + 1 for act in acts)
-    return [act for act, end in zip(acts, ends, strict=True) if end <= room]

@@ -1,10 +1,11 @@
-"""The SDK of a source: quantify, seal, freeze, send, close (docs/protocol.md section 5).
+"""The SDK of a source: link, book, freeze, send, close (docs/protocol.md section 5).
 
     source = Source(identity, outbox, wire, directory, release)
     nonce = source.offer("customer 7")              # shown to the customer as a link or QR
     text = source.accept("customer 7", nonce, code)  # the holder attaches this cv1-link
     source.check_attached()
-    source.book(link, bookings); source.send_batches()
+    source.book("customer 7", bookings)               # vault/bookings.py
+    source.send_batches()
     source.close(month)                              # days 1–10 of the next month
 
 The source books and closes by its own clock. Everything is frozen in the outbox before its first
@@ -13,50 +14,22 @@ send; a retry sends the same bytes: a vault that answers "conflict, start from h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from vault.allot import Allotted, allot
-from vault.books import ActBook, Chain, CloseBook, Evidence, Frozen, LinkBook, Weighed
-from vault.compose import (
-    CLAIMS,
-    Booked,
-    Booking,
-    compose_act,
-    compose_batch,
-    compose_close,
-    compose_reversal,
-    strong_evidence,
-)
+from vault.bookings import Bookings
+from vault.books import ActBook, Chain, CloseBook, Evidence, Frozen, LinkBook
+from vault.compose import compose_batch, compose_close
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.crypto.seal import check_sealing_key, open_sealed
 from vault.delivery import Delivery, Refusals
-from vault.directory import Directory, check_successor
-from vault.errors import (
-    BadCode,
-    BadShape,
-    Conflict,
-    NotFound,
-    OutOfBounds,
-    TooEarly,
-    Unlinked,
-    Unreachable,
-    VaultError,
-)
-from vault.messages import (
-    Link,
-    LinkCode,
-    Record,
-    Unlink,
-    link_info,
-)
-from vault.methodology.quantify import Credit, quantify
+from vault.directory import Directory
+from vault.errors import BadCode, Conflict, NotFound, TooEarly, Unlinked, Unreachable, VaultError
+from vault.messages import Link, LinkCode, Unlink, link_info
 from vault.methodology.release import Release
-from vault.months import Milligrams, Month, add_months, close_slot, months_from
-from vault.tags import tag_of
+from vault.months import Month, add_months, close_slot, months_from
 from vault.wire import Wire
 
 if TYPE_CHECKING:
@@ -64,10 +37,6 @@ if TYPE_CHECKING:
 
 NONCE_LIFE = 600
 BATCH_ACTS = 1024
-OLDEST_MONTHS = 12
-DAY = 86400
-_ACTIVE = ("answered", "attached")
-_NO_CREDIT = Credit(Milligrams(0), "", 0, None)
 
 
 @dataclass(frozen=True)
@@ -79,7 +48,7 @@ class Identity:
     opening: tuple[OpeningKey, ...]
 
 
-class Source:
+class Source(Bookings):
     """One source at one vault."""
 
     def __init__(
@@ -93,26 +62,9 @@ class Source:
         random: Callable[[int], bytes],
     ) -> None:
         """Stand on accepted `directory` and loaded `release`; clock and randomness as given."""
-        self.identity, self._directory, self.release = identity, directory, release
-        self._outbox, self._wire, self._now, self._random = outbox, wire, now, random
-        self._year_keys: dict[int, bytes] = {}
+        super().__init__(identity.id, identity.opening, outbox, directory, release, now, random)
+        self.identity, self._wire = identity, wire
         self._delivery = Delivery(outbox, wire, now)
-
-    @property
-    def directory(self) -> Directory:
-        """The directory this source goes by; set it when the auditor has published another.
-
-        Raises:
-            BadDirectory: it has expired, or the one set does not follow it; nothing is done.
-        """
-        self._directory.check_current(self._now())
-        return self._directory
-
-    @directory.setter
-    def directory(self, fresh: Directory) -> None:
-        if fresh.text != self._directory.text:
-            check_successor(self._directory, fresh)
-        self._directory = fresh
 
     def tell(self, on_sent: Callable[[], None]) -> None:
         """Call `on_sent` after each message that the vault confirmed."""
@@ -203,143 +155,6 @@ class Source:
         them: a vault that hides a receipt would be sent the same mask twice.
         """
         return self._outbox.stop_all()
-
-    # Acts
-
-    def book(self, customer: str, bookings: Iterable[Booking]) -> list[Booked]:
-        """Book acts for a customer's link in the running month; one result per booking, in order.
-
-        Acts before the link, older than 12 months, more than a day ahead or out of bounds are not
-        booked; a receipt is booked once. What an act counts is allotted among all of this
-        customer's acts: no two trips at once, nothing twice under two behaviours, the caps of a day
-        and a month.
-
-        Raises:
-            NotFound: the customer has no active link.
-            BadShape, BadMethodology: a booking of an operator that this source may not book for, of
-                evidence below E3, not measured in its behaviour's units, or too large. None of the
-                bookings is booked.
-        """
-        results = []
-        for found in self.book_each(customer, bookings, strict=True):
-            if isinstance(found, VaultError):
-                raise found
-            results.append(found)
-        return results
-
-    def book_each(
-        self, customer: str, bookings: Iterable[Booking], strict: bool = False
-    ) -> list[Booked | VaultError]:
-        """Book as `book` does; a booking that is none is answered by its error, the others go on.
-
-        With `strict`, one that is none keeps all of them out.
-
-        Raises:
-            NotFound: the customer has no active link.
-        """
-        link = self._outbox.link_of(customer)
-        if link is None:
-            raise NotFound("this customer has no active link")
-        month = self.directory.month_at(self._now())
-        results: list[Booked | VaultError] = []
-        rows: list[ActBook] = []
-        for booking in bookings:
-            try:
-                booked = self._outcome(booking, link, month)
-                if booked.outcome == "booked":
-                    rows.append(self._act_book(booking, booked.credit, link, month))
-                results.append(booked)
-            except VaultError as error:
-                results.append(error)
-        if strict and any(isinstance(found, VaultError) for found in results):
-            return results
-        reverse = partial(self._reverse, month)
-        added = iter(self._outbox.add_acts(rows, reverse, self._allot))
-        return [_stands(found, added) for found in results]
-
-    def _reverse(self, month: Month, act: ActBook, receipt: str) -> ActBook:
-        return compose_reversal(act, month, receipt, self._random(16), self._random(16))
-
-    def _allot(
-        self, settled: Iterable[Weighed], waiting: Iterable[Weighed]
-    ) -> dict[bytes, Allotted]:
-        return allot(settled, waiting, self.release)
-
-    def take_back(self, operator: str, receipt: str, of: str) -> Booked:
-        """Take a booked act back in the running month: a refund, a credit note, a correction.
-
-        The whole act is taken back, by a negative record that cites it; what is right instead is
-        booked anew under another receipt. What comes before its act waits for it. An act whose link
-        has ended stays as it was closed.
-
-        Args:
-            operator: the operator of record of both.
-            receipt: the number of the refund, credit note or correction.
-            of: the receipt of the act.
-
-        Raises:
-            BadShape: an operator that this source may not book for.
-        """
-        self._check_operator(operator)
-        reverse = partial(self._reverse, self.directory.month_at(self._now()))
-        link, act = self._outbox.take_back(operator, of, receipt, reverse, self._allot)
-        if link is None:
-            return Booked("waits", _NO_CREDIT)
-        if act is None:
-            return Booked("doubled" if link.state in _ACTIVE else "link-ended", _NO_CREDIT)
-        record = Record.parse(act.record)
-        return Booked("booked", _credit_of(record))
-
-    def acts(self, customer: str) -> list[ActBook]:
-        """Return every act of a customer as these books hold it, over all their links."""
-        return self._outbox.acts_of(customer)
-
-    def _check_operator(self, operator: str) -> None:
-        # One act is booked by one party: its operator of record, or who may book for it.
-        if operator not in self._operators:
-            raise BadShape(f"{self.identity.id} may not book for {operator}")
-
-    @property
-    def _operators(self) -> tuple[str, ...]:
-        return (self.identity.id, *(self.directory.party(self.identity.id).books_for or ()))
-
-    def _outcome(self, booking: Booking, link: LinkBook, month: Month) -> Booked:
-        self._check_operator(booking.operator)
-        strong_evidence(booking.act.evidence)
-        act = booking.act
-        try:
-            credit = quantify(act, self.release)
-        except OutOfBounds as bad:
-            rev = self.release.behaviour(act.behaviour).rev
-            return Booked("refused", Credit(Milligrams(0), act.behaviour, rev, bad.reason))
-        if booking.claimed is not None and credit.mg:
-            credit = replace(credit, mg=Milligrams(0), reason=CLAIMS[booking.claimed])
-        if act.start > self._now() + DAY:
-            return Booked("not-yet", credit)  # a day is granted to clocks that differ
-        if act.start < link.since:
-            return Booked("before-link", credit)
-        if self.directory.month_at(act.start) < add_months(month, -OLDEST_MONTHS):
-            return Booked("too-old", credit)
-        return Booked("booked", credit)
-
-    def _act_book(self, booking: Booking, credit: Credit, link: LinkBook, month: Month) -> ActBook:
-        name, tag = self._random(16), self.tag(booking)
-        return compose_act(booking, credit, link, month, self.release, tag, name)
-
-    def tag(self, booking: Booking) -> bytes:
-        """Return the tag of a booking (16 bytes): K_net's of the year of the act, or random.
-
-        Raises:
-            NotFound: the directory holds no K_net of that year for this source.
-        """
-        if booking.guessable:
-            return self._random(16)
-        year = int(self.directory.month_at(booking.act.start)[:4])
-        if year not in self._year_keys:
-            self._year_keys[year] = self.directory.year_key(
-                self.identity.id, year, self.identity.opening
-            )
-        return tag_of(self._year_keys[year], booking.operator, booking.receipt)
 
     # Batches
 
@@ -469,20 +284,6 @@ class Source:
             return compose_close(link, month, chain, self.release, self.identity.key, self._now())
 
         return self._outbox.freeze_close(link.link, month, compose)
-
-
-def _stands(found: Booked | VaultError, added: Iterator[ActBook | None]) -> Booked | VaultError:
-    """Return a result with what its act counts as it stands in the books, if it was booked."""
-    if isinstance(found, VaultError) or found.outcome != "booked":
-        return found
-    act = next(added)
-    if act is None:
-        return replace(found, outcome="doubled")
-    return replace(found, credit=_credit_of(Record.parse(act.record)))
-
-
-def _credit_of(record: Record) -> Credit:
-    return Credit(Milligrams(record.mg), record.behaviour, record.rev, record.reason)
 
 
 def _link_book(asked: LinkCode, customer: str, begins: Month, now: int, text: str) -> LinkBook:
