@@ -79,4 +79,5 @@ def _run(words: Sequence[str], log: str, env: Mapping[str, str]) -> None:
     dash, module, *rest = words
     assert dash == "-m"
     sys.argv = [module, *rest]
+    sys.modules.pop(module, None)  # it runs anew, as -m would run it
     runpy.run_module(module, run_name="__main__", alter_sys=True)
