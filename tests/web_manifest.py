@@ -20,7 +20,7 @@ from vault.encoding import Json
 
 FILE = Path(__file__).parent / "vectors" / "web_manifest.json"
 _OWN = ("/", "/sw.js", "headers")
-BUDGET = 645_000
+BUDGET = 650_000
 """Bytes of all modules and styles, comments included, not packed: docs/decisions/0019."""
 FIRST = 180_000
 """Of these, what the first view waits for: the style, and what app.js imports by statement."""
