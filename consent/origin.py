@@ -30,9 +30,9 @@ class Origin:
     def check_batch(self, batch: str, receipt: str) -> None:
         """Return when this batch is the source's and this receipt the vault's for it.
 
-        1. a key of the source signed the batch. 2. a key of the vault signed the receipt, of this
-        very text. 3. the batch is of this link. 4. its key was valid when the vault took it, which
-        is the second of the receipt.
+        1. a key of the source signed the batch. 2. a key of the vault signed the receipt, in its
+        only form, of this very text and of tags in it. 3. the batch is of this link. 4. its key was
+        valid when the vault took it, which is the second of the receipt.
 
         Raises:
             Unsigned: one of these fails. BadShape, BadPoint: signed, but not in its only form.
@@ -41,7 +41,10 @@ class Origin:
         taken = self._receipt(receipt)
         if taken.of != text_hash(batch):
             raise Unsigned("the receipt that the vault shows with a batch is of another text")  # 2
-        self._check_link(Batch.opened(envelope).link)  # 3
+        message = Batch.opened(envelope)
+        if max(taken.taken or (), default=0) >= len(message.tags):
+            raise Unsigned("the receipt names a tag that the batch does not have")  # 2
+        self._check_link(message.link)  # 3
         _check_time(key, taken.iat, taken.iat + 1)  # 4
 
     def check_close(self, close: str) -> None:
@@ -72,9 +75,9 @@ class Origin:
         try:
             envelope = read_envelope(text, Receipt.typ)
             envelope.verify(self.directory.vault_key_ever(envelope.kid))
+            return Receipt.opened(envelope)  # another form is the vault's doing too
         except (BadInput, UnknownKey) as bad:
-            raise Unsigned(f"a receipt not signed by the vault: {bad}") from bad
-        return Receipt.opened(envelope)
+            raise Unsigned(f"no receipt of the vault: {bad}") from bad
 
     def _check_link(self, link: bytes) -> None:
         if link != self.link:

@@ -36,7 +36,7 @@ from vault.crypto.commit import ORDER, Scalar
 from vault.crypto.keys import Root, SigningKey, StreamKey, account_key, record_key, stream_key
 from vault.crypto.meter import CELL_LIMIT, Cell, hide, masks_of
 from vault.directory import Directory
-from vault.encoding import Json, b64u, compact_json, strict_object, text_hash, unb64u
+from vault.encoding import Json, b64u, compact_json, sign_jws, strict_object, text_hash, unb64u
 from vault.errors import Locale, NotFound, VaultError
 from vault.messages import (
     AbsentMonth,
@@ -347,6 +347,9 @@ def unsigned_links() -> Iterator[tuple[str, Made]]:
         ),
         "that takes more than was signed": lambda receipt: changed_text(
             receipt.signed(VAULT), taken=[0]
+        ),
+        "that the vault signed in another form": lambda receipt: sign_jws(
+            "cv1-receipt", {**receipt.plain(), "more": 1}, VAULT
         ),
     }.items():
         yield f"a receipt {name}", Made().batch(ride(1), receipt=receipt).close(JAN)
