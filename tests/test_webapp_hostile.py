@@ -602,9 +602,14 @@ def test_a_figure_that_is_not_the_own_one_counts_among_the_alarms(
             visit.enter(scene.ann.root)
             if edits:
                 visit.sees("alarm")
-            assert visit.page.locator("nav .dot").count() == len(edits)  # on the screen that is open
+            assert visit.page.locator("nav .dot").count() == len(
+                edits
+            )  # on the screen that is open
             visit.to("records")
             assert visit.page.locator("nav .dot").count() == len(edits)
+            visit.to("activity")
+            visit.sees("activity.summary" if edits else "activity.fine")
+            assert (visit.words("activity.fine") in visit.text) is not bool(edits)
 
 
 @BOTH

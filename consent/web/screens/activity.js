@@ -95,7 +95,7 @@ function standing(ctx, directory) {
     el("p", t(failed.watch ? "activity.notyetwhy" : "activity.notyetnet")), again);
   const { entries, alarms, fresh } = watched;
   return [alarms.length > 0 && alarmed(ctx, directory, watched), elsewhere(watched),
-    card(alarms.length ? t("activity.summary") : [badge("good", "✓"), " ", t("activity.fine")],
+    card(alarms.length + session.unequal ? t("activity.summary") : [badge("good", "✓"), " ", t("activity.fine")],
       el("p", t("activity.verified", { n: entries.length, time: time(looked || at) })),
       fresh.size > 0 && !isFirst(watched) && el("p", t("activity.fresh", { n: fresh.size })),
       el("p", witnessWords(directory, watched)), el("p", comparedWords(directory, watched)),
