@@ -277,13 +277,13 @@ function terms({ session }, { own: { grant }, directory, templates, name }) {
   const { contact } = directory.find(grant.platform) ?? {};
   return card(t("consents.agreed"), facts([
     [t("consents.who"), [name, " · ", el("span.mono.small", grant.platform), " · ",
-      link(t("consents.register"), `register?id=${grant.platform}`)]],
+      link(t("entry"), `register?id=${grant.platform}`)]],
     [t("consents.whatfor"), [begin(purpose), " · ", listed(grant.purposes.map((one) =>
       t(`consents.dpv.${one}`)))]],
     ...(benefit ? [/** @type {[string, string]} */ ([t("consents.youget"), begin(benefit)])] : []),
     [t("category"), begin(scopeWords(grant.categories))],
     [t("consents.period"), `${span(grant.first, grant.last)} · ${stepWords(grant.step)}`],
-    [t("consents.until"), `${day(grant.until)} · ${away(grant.until, session.now())}`],
+    [t("consents.item.until"), `${day(grant.until)} · ${away(grant.until, session.now())}`],
     [t("consents.kept"), t("consents.days", { n: grant.data_life_days })],
     [t("consents.item.show_sources"), t(grant.show_sources ? "consents.yes" : "consents.no")],
     [t("consents.given"), time(grant.iat)],

@@ -125,9 +125,9 @@ function who({ asked, directory }) {
   const party = directory.party(asked.request.client_id);
   const since = Math.min(...party.sig.map(({ from }) => from));
   return card(asked.name, el("p", t("consents.asks")), facts([
-    [t("consents.id"), el("span.mono.small", party.id)],
-    [t("consents.since"), [day(since), " · ",
-      link(t("consents.register"), `register?id=${party.id}`)]],
+    [t("party"), el("span.mono.small", party.id)],
+    [t("since"), [day(since), " · ",
+      link(t("entry"), `register?id=${party.id}`)]],
   ]));
 }
 
@@ -222,8 +222,8 @@ function choices(view, choice, change) {
 function times(view, _choice, terms) {
   const found = terms ?? widest(view.asked), words = said(view, found);
   return [facts([[t("consents.period"), span(found.first, found.last)],
-    [t("consents.often"), stepWords(found.step)],
-    [t("consents.until"), `${day(found.until)} · ${away(found.until, view.ctx.session.now())}`],
+    [t("consents.item.step"), stepWords(found.step)],
+    [t("consents.item.until"), `${day(found.until)} · ${away(found.until, view.ctx.session.now())}`],
     [t("consents.kept"), t("consents.days", { n: found.data_life_days })]]),
   el("p.small.mute", words.until)];
 }
