@@ -82,6 +82,10 @@ def test_the_instruments_find_what_they_look_for(tour: Tour) -> None:
 def test_english_in_a_chinese_page_is_found() -> None:
     assert [*text_wrong("记录 bank.demo（JSON）", "zh-CN", ())] == []
     assert [*text_wrong("记录 Loading", "zh-CN", ())] != []
+    report = "2022年的新闻报道，没有留下网址"
+    assert [*text_wrong(report, "zh-CN", ())] == []
+    assert [*text_wrong(f"{report} (a news report of 2022; no address kept)", "zh-CN", ())] != []
+    assert [*text_wrong("reportify.ai tag page (新浪财经 2026-01-22)", "zh-CN", ())] != []
 
 
 IMAGE = "document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:1/x.png' }))"

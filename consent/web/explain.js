@@ -94,6 +94,17 @@ export const GRADES = {
   U: ["凭记忆，未核实", "recalled, unverified"],
 };
 
+const QUOTED = ["新闻报道所引", "quoted in a news report"];
+
+/** What a figure was read in; a report whose address was not kept has grade H too.
+ * @param {Table} source @param {number} at which language */
+export const readIn = ({ grade, locator }, at) =>
+  (grade === "H" && locator.endsWith("no address kept)") ? QUOTED : GRADES[grade])[at];
+
+/** An address, our remarks in one language. @param {string} text @param {number} at */
+export const placeIn = (text, at) => text.replace("tag page", ["标签页", "tag page"][at])
+  .replace(/([^; ][^;]*) \(([^()]*no address kept)\)$/, `$${at + 1}`);
+
 /** @param {number | bigint | string} n with its thousands set apart */
 const thousands = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 
@@ -150,10 +161,10 @@ export async function why(record, release, locale, voided = false) {
   const behaviour = await release.behaviour(record.behaviour), { formula, units } = behaviour;
   const { activity, rev } = record, at = locale === "en" ? 1 : 0, words = wordsOf(formula, at);
   const held = voided ? { mg: 0, reason: "counted-before" } : record;
-  /** @type {{kind: string, text: string}[]} */
+  /** @type {{kind: string, text: string, members: Table}[]} */
   const lines = [];
   /** @param {string} kind @param {Table} [members] */
-  const say = (kind, members = {}) => lines.push({ kind, text: fill(SAY[kind][at], members) });
+  const say = (kind, members = {}) => lines.push({ kind, text: fill(SAY[kind][at], members), members });
   /** @param {string} kind @param {bigint | number} mg */
   const amount = (kind, mg) =>
     say(kind, { grams: `${decimal(BigInt(mg), 1000n)} g`, mg: thousands(mg), rev });
@@ -180,13 +191,13 @@ export async function why(record, release, locale, voided = false) {
   if (factor && typeof factor !== "string") {
     const [n, d] = exact(formula, activity, factor), whole = n / d, { source } = factor;
     const floor = n % d ? fill(FLOOR[at], { mg: thousands(whole) }) : "";
-    say("worked", { text: `${words.worked(activity, factor)} = ${decimal(n, d)} mg${floor}` });
+    say("worked", { text: `${words.worked(activity, factor)} = ${decimal(n, d)} mg${floor}`,
+      formula, factor, whole });
     if (!back && whole > mg) amount("cut", whole - mg);
     const until = factor.valid_until ? fill(UNTIL[at], { day: factor.valid_until }) : "";
     say("factor", { figures: words.figures(factor), region: factor.region,
       begins: factor.valid_from, until });
-    say("source", { title: source.title, locator: source.locator, grade: source.grade,
-      words: GRADES[source.grade][at] });
+    say("source", { ...source, words: GRADES[source.grade][at] });
     say("note", { text: source.note[locale] });
   }
   say("release", { id: release.id, sha256: release.sha256 });

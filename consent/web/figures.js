@@ -18,11 +18,11 @@ const measured = (n, unit, digits = 0) => number(n, { style: "unit", unit,
 /** An amount of a unit: "1.2 km", "5 min". @param {string} unit @param {number} n
  * @returns {string} */
 export function amount(unit, n) {
-  if (unit === "m") return n < 1000 ? measured(n, "meter") : measured(n / 1000, "kilometer", 2);
-  if (unit === "ml") return n < 1000 ? measured(n, "milliliter") : measured(n / 1000, "liter", 2);
+  if (unit === "m") return n < 1000 ? measured(n, "meter") : measured(n / 1000, "kilometer", 3);
+  if (unit === "ml") return n < 1000 ? measured(n, "milliliter") : measured(n / 1000, "liter", 3);
   if (unit === "s") return duration(n);
   if (unit === "g") return mass(n);
-  if (unit === "Wh") return t("figures.kwh", { n: number(n / 1000, { maximumFractionDigits: 2 }) });
+  if (unit === "Wh") return t("figures.kwh", { n: number(n / 1000, { maximumFractionDigits: 3 }) });
   return unit === "count" ? t("figures.count", { n }) : `${number(n)} ${unit}`;
 }
 
@@ -58,6 +58,14 @@ export function rateOf(formula, factor) {
 
 /** "48.7 g/km", "5 g each". @param {{grams: number, unit: string}} rate */
 export const rate = ({ grams: g, unit }) => t(`figures.per.${unit}`, { mass: grams(g * 1000) });
+
+/** "6 km × 48.7 g/km = 292.2 g"; "" where two units decide. @param {Table} activity
+ * @param {Table} worked its members */
+export function workedOut(activity, { formula, factor, whole }) {
+  const one = rateOf(formula, factor), n = one && activity[one.unit];
+  return one ? `${one.unit === "count" ? `${number(n)} × ${grams(one.grams * 1000)}`
+    : `${amount(one.unit, n)} × ${rate(one)}`} = ${grams(Number(whole), true)}` : "";
+}
 
 /** A place by its code; one that has no name here keeps the code beside what it lies in.
  * @param {string} code @returns {string} */

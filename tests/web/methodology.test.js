@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import test from "node:test";
 import { text, utf8 } from "../../consent/web/encoding.js";
-import { REASONS, why } from "../../consent/web/explain.js";
+import { REASONS, placeIn, readIn, why } from "../../consent/web/explain.js";
+import { workedOut } from "../../consent/web/figures.js";
 import { count, factorFor, fetchRelease } from "../../consent/web/methodology.js";
 import { besideText, figuresIn } from "../../consent/web/screens/methodology.js";
 import { setLocale } from "../../consent/web/words.js";
@@ -184,6 +185,33 @@ test("a record that is not measured as its rule says is told as it stands", asyn
   }
   const placeless = (await why({ ...explained[0].record, detail: undefined }, release, "en"));
   assert.ok(placeless.some(({ kind }) => kind === "disagrees"));
+});
+
+test("a calculation is told in the units of people, and comes to what the record holds", async () => {
+  const release = await fetchRelease(new Shelf({}), directoryOf("2026-1"), "2026-1");
+  const worked = async (behaviour, activity) => {
+    const record = { ...explained[0].record, behaviour, activity, detail: { region: "CN-BJ" } };
+    const line = (await why(record, release, "en")).find(({ kind }) => kind === "worked");
+    return workedOut(activity, line.members).replaceAll("\u00a0", " ");
+  };
+  assert.equal(await worked("travel.bike", { m: 6000, s: 1290 }), "6 km × 48.7 g/km = 292.2 g");
+  assert.equal(await worked("travel.bike", { m: 6123, s: 1290 }), "6.123 km × 48.7 g/km = 298.19 g");
+  assert.equal(await worked("food.no_cutlery", { count: 1 }), "1 × 23 g = 23 g");
+  assert.equal(workedOut({ Wh: 3 }, { formula: { shape: "metered_baseline" }, factor: {} }), "");
+});
+
+test("where a figure was read is told in one language, and no news report is called authoritative", () => {
+  const report = "2022年的新闻报道，没有留下网址 (a news report of 2022; no address kept)";
+  assert.deepEqual([0, 1].map((at) => placeIn(report, at)),
+    ["2022年的新闻报道，没有留下网址", "a news report of 2022; no address kept"]);
+  assert.equal(placeIn("CarbonTrack SQL; 没有留下网址 (no address kept)", 1),
+    "CarbonTrack SQL; no address kept");
+  assert.equal(placeIn("reportify.ai tag page (新浪财经 2026-01-22)", 0),
+    "reportify.ai 标签页 (新浪财经 2026-01-22)");
+  assert.equal(placeIn("cjzhinan.com/tech/13626", 0), "cjzhinan.com/tech/13626");
+  assert.equal(readIn({ grade: "H", locator: report }, 1), "quoted in a news report");
+  assert.equal(readIn({ grade: "H", locator: "a.example/b" }, 1), "authoritative text");
+  assert.equal(readIn({ grade: "L", locator: report }, 1), "third-party transcription");
 });
 
 test("every reason has a text in both languages", () => {

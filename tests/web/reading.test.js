@@ -12,6 +12,7 @@ import { streamKey } from "../../consent/web/keys.js";
 import { compareRelease, monthSums, readLinks, readRows, unchecked } from "../../consent/web/reading.js";
 import { sumMasks } from "../../consent/web/tokens.js";
 import { BESIDE } from "../../consent/web/screens/methodology.js";
+import { endOf } from "../../consent/web/screens/records.js";
 import { setLocale } from "../../consent/web/words.js";
 import { Shelf, vectors } from "./shelf.js";
 
@@ -157,6 +158,13 @@ test("amounts and rates are written in large units, in both languages", async ()
   setLocale("zh-CN");
   assert.equal(plain(rate(rateOf(bike.formula, bike.factors[0]))), "48.7克/公里");
   setLocale("en");
+});
+
+test("a ride ends as many minutes after its beginning as its length says", () => {
+  for (const [s, minutes] of [[1290, 22], [1289, 21], [29, 0], [-1, 0]])
+    assert.equal(endOf({ start: 7200, end: 7200 + s }), 7200 + 60 * minutes);
+  assert.equal(plain(amount("s", 1290)), "22 min");
+  assert.equal(plain(amount("m", 6123)), "6.123 km");
 });
 
 test("the figures that stand beside the vault's are the files of the package", () => {

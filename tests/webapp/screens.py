@@ -385,10 +385,21 @@ def _strings(found: object, other: str) -> Iterator[str]:
         yield found
     elif isinstance(found, dict):
         for name, inner in found.items():
-            yield from () if name == other else _strings(inner, other)
+            if name == "locator":
+                yield from _places(str(inner), other)
+            elif name != other:
+                yield from _strings(inner, other)
     elif isinstance(found, list):
         for inner in found:
             yield from _strings(inner, other)
+
+
+def _places(locator: str, other: str) -> list[str]:
+    """Return the addresses and names in a locator, and our remark on them in one language."""
+    own = re.sub(
+        r"([^; ][^;]*) \(([^()]*no address kept)\)$", r"\1" if other == "en" else r"\2", locator
+    )
+    return re.split(r"; | tag page ", own)
 
 
 def texts_wrong(window: Window, locale: Locale, names: list[str]) -> Iterator[str]:

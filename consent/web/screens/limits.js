@@ -21,9 +21,9 @@ export const show = (ctx) => el("div.stack", el("p.lead", t("public.not.lead")),
   PARTS.map(([part, items]) => card(t(`public.not.${part}`),
     el("p.mute", t(`public.not.${part}.intro`)),
     el("ul.list", items.map((one) => item(part, one))))),
-  busy(() => ctx.session.directory(), ({ selfAudited }) => selfAudited
-    && card(t("public.not.alone"), el("p", t("public.not.alonewhy")))),
-  card(t("public.not.check"), el("p", t("public.not.checkwhy")), el("div.row",
+  card(t("public.not.who"), busy(() => ctx.session.directory(), ({ selfAudited }) =>
+    el("p", t(selfAudited ? "public.who.alonewhy" : "public.not.audited")))),
+  card(t("public.not.check"), el("div.row",
     link(t("title.log"), "log", "btn"), link(t("title.register"), "register", "btn"),
     link(t("title.methodology"), "methodology", "btn"))));
 

@@ -86,14 +86,15 @@ function confirmed({ session }, { cosigned, policy, head }) {
   return card(t("public.log.witnesses"), el("p", t("public.log.witnesseswhy")),
     witnesses.length ? [el("p", t("public.log.quorum", { quorum, n: witnesses.length })),
       el("ul.list", witnesses.map(({ name, text: key }) => el("li.item", el("span", name, el("br"),
-        el("span.small.mute", newest.has(key) ? `${time(newest.get(key))} (${away(newest.get(key),
-          wall())})` : t("public.log.notyet"))), newest.has(key)
+        el("span.small.mute", newest.has(key) && `${time(newest.get(key))} (${away(
+          newest.get(key), wall())})`)), newest.has(key)
         ? badge("good", t("public.log.hasseen")) : badge("warn", t("public.log.hasnot")))))]
       : banner("warn", t("public.log.nowitness")),
-    busy(() => session.wire.get("/v1/log"), ({ body }) => [
-      body.held === true && banner("warn", t("public.log.held")),
-      el("p.small.mute", t("public.log.vaultsays", { size: number(Number(body.size)),
-        behind: number(Math.max(0, Number(body.size) - head.size)) }))]));
+    busy(() => session.wire.get("/v1/log"), ({ body }) => {
+      const behind = Number(body.size) - head.size;
+      return [body.held === true && banner("warn", t("public.log.held")), behind > 0
+        && el("p.small.mute", t("public.log.vaultsays", { behind: number(behind) }))];
+    }));
 }
 
 // The check
@@ -123,7 +124,7 @@ function checking(ctx, found) {
     announce(t(good ? "public.log.allgood" : "public.log.notgood"));
   };
   return card(t("public.log.verify"), el("p", t("public.log.verifywhy")),
-    el("div.row.wide", button(t("public.log.run"), run, "primary")), place, end);
+    el("div", el("div.row.wide", button(t("public.log.run"), run, "primary")), place, end));
 }
 
 /** @param {Found} found */

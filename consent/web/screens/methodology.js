@@ -1,6 +1,6 @@
 // How it is counted: the published rules, each file compared with the signed list of parties.
 import { badge, banner, busy, card, choice, el, facts, more, svg, table } from "../dom.js";
-import { GRADES, REASONS, wordsOf } from "../explain.js";
+import { REASONS, placeIn, readIn, wordsOf } from "../explain.js";
 import { rate, rateOf, region } from "../figures.js";
 import { fetchRelease } from "../methodology.js";
 import { CATEGORIES } from "../months.js";
@@ -24,6 +24,9 @@ addWords(words);
 /** @type {Known[]} */
 export const BESIDE = [{ id: "beijing-season-2022", from: null,
   sha256: "184155bc9d353ceeacd4be41b8f4235f098a981b6c1df115549c4081c85e8280" }];
+
+/** @param {string} id */
+const titleOf = (id) => id === BESIDE[0].id ? t("public.how.season") : id;
 
 /** The releases, then one of them and how it differs from another. @param {Ctx} ctx */
 export const show = (ctx) => el("div.stack", el("p.lead", t("public.how.lead")),
@@ -60,14 +63,14 @@ function screen(ctx, { known, open, inForce, running, rules }) {
   const counting = rules.filter(({ why }) => !why).length;
   return [card(t("public.how.releases"), el("ul.list", known.map((one) =>
     releaseRow(one, one === open, one === inForce, running)))),
-  card(release.id, el("p.row", badge("good", t("public.how.verified")),
+  card(titleOf(release.id), el("p.row", badge("good", t("public.how.verified")),
     el("span.small.mute", t(open.from ? "public.how.verifiedwhy"
       : "public.how.besidewhy"))), el("p", says[locale()]),
   el("div.row", tally(counting, t("public.how.counting")),
     tally(rules.length - counting, t("public.how.zero"))),
   caps && more(t("public.how.caps"), el("p.small", caps.note[locale()]),
     facts(capPairs(release))),
-  more(t("details"), el("p.small.mono", `SHA-256 ${release.sha256}`))),
+  more(t("details"), el("p.small.mono", `${release.id} · SHA-256 ${release.sha256}`))),
   known.length > 1 && comparison(ctx, known, open, rules),
   CATEGORIES.map((one) => categoryCard(one, rules.filter((rule) => rule.category === one)))];
 }
@@ -83,7 +86,7 @@ const capPairs = (release) => CATEGORIES.filter((one) => release.cap(one) > 0).m
 function releaseRow({ id, from }, open, inForce, running) {
   const state = inForce ? "now" : !from ? "beside" : from > running ? "later" : "earlier";
   return el("li", el("a.item", { href: `#/methodology?release=${id}`, "aria-current":
-    open && "true" }, el("span", el("strong", id), el("br"), el("span.mute.small",
+    open && "true" }, el("span", el("strong", titleOf(id)), el("br"), el("span.mute.small",
     from ? t("public.how.since", { month: monthName(from) })
       : t("public.how.nowhere"))),
   badge(inForce ? "good" : "", t(`public.how.state.${state}`))));
@@ -107,9 +110,10 @@ function ruleRow(rule) {
   const fill = () => inside.childElementCount
     || inside.append(...el("div", about(rule)).childNodes);
   return el("li", el("details", { ontoggle: fill }, el("summary.item",
-    el("span", el("strong", behaviour.names[locale()]), why ? null : placesOf(behaviour)),
-    el("span.num", why
-      ? badge("", t("public.how.counts0")) : rateText(behaviour), unfolds())), inside));
+    el("span", el("strong", behaviour.names[locale()]),
+      !why && el("span.mute.small", el("br"), figureText(rule))),
+    el("span.num", why && badge("", t("public.how.counts0")),
+      el("span.mute.turn", { "aria-hidden": "true" }, "▾"))), inside));
 }
 
 // Releases are frozen texts, and these words stand there in English alone.
@@ -125,23 +129,6 @@ const FIGURES = { "g/person-km": "克/人公里", "g/km driven": "克/行驶公�
 export const figuresIn = (text) => (locale() === "en" ? [] : Object.entries(FIGURES))
   .reduce((found, [en, zh]) => found.replaceAll(en, zh), text)
   .replace(/\b(CN(-[A-Z]{2})*|FR)\b/g, region);
-
-/** Where a behaviour counts. @param {Behaviour} behaviour */
-function placesOf({ factors = [] }) {
-  const places = [...new Set(factors.map((factor) => factor.region))].map(region);
-  const node = el("span.mute.small", el("br"), listed(places));
-  node.style.fontWeight = "400"; // a summary is bold
-  return node;
-}
-
-const unfolds = () => el("span.mute", { "aria-hidden": "true" }, " ▾");
-
-/** The figure of the widest place, and how many more there are. @param {Behaviour} behaviour */
-function rateText({ formula, factors = [] }) {
-  const [first] = [...factors].sort((a, b) => a.region.length - b.region.length);
-  const found = first && rateOf(formula, first);
-  return found ? rate(found) : t("public.how.byformula");
-}
 
 /** @param {Rule} rule */
 function about({ release, behaviour, why, names }) {
@@ -175,8 +162,8 @@ function factorCard({ formula }, factor, unused) {
   return el("div.note", el("p.row.between", el("strong", one ? rate(one)
     : wordsOf(formula, english).figures(factor)), el("span", region(factor.region))),
   el("p.small", unused && `${t("public.how.unused")} `, source.note[at]),
-  el("p.small.mute", source.title, " · ", sourceLink(source.locator), " · ",
-    t("public.how.grade", { words: GRADES[source.grade][english] }), " · ",
+  el("p.small.mute", source.title, " · ", sourceLink(placeIn(source.locator, english)), " · ",
+    t("public.how.grade", { words: readIn(source, english) }), " · ",
     t(ends ? "public.how.valid" : "public.how.validfrom",
       { from: dayOf(begins), until: ends ? dayOf(ends) : "" })));
 }
@@ -221,37 +208,32 @@ function comparison({ session }, known, open, rules) {
   const others = known.filter((one) => one !== open), place = el("div.stack");
   const draw = (/** @type {string} */ id) => place.replaceChildren(busy(() => fetchRules(
     session.wire, /** @type {Known} */ (others.find((one) => one.id === id))),
-  (theirs) => compared(rules, theirs)));
+  (theirs) => compared(known, rules, theirs)));
   draw(others[0].id);
-  return card(t("public.how.compare"), el("p", t("public.how.comparewhy")),
-    choice(t("public.how.with", { id: open.id }), others.map(({ id }) => [id, id]),
+  return card(t("public.how.compare"),
+    choice(t("public.how.with"), others.map(({ id }) => [id, titleOf(id)]),
       others[0].id, draw), place);
 }
 
 /** @typedef {{label: string, color: string, grams: number, text: string}} Bar */
 
-/** @param {Rule[]} ours @param {Rule[]} theirs */
-function compared(ours, theirs) {
+/** @param {Known[]} known each keeps its colour @param {Rule[]} ours @param {Rule[]} theirs */
+function compared(known, ours, theirs) {
   const pairs = ours.flatMap((a) => theirs.filter((b) => b.behaviour.id === a.behaviour.id)
     .map((b) => /** @type {[Rule, Rule]} */ ([a, b])));
-  const both = pairs.map(([a, b]) => ({ a, bars: [...barsOf(a, "c4"), ...barsOf(b, "c2")],
-    fit: !a.why && !b.why })).filter(({ fit, bars }) => fit
-      && new Set(bars.map(({ color }) => color)).size === 2);
-  return [both.length > 0 && legend(ours[0].release.id, theirs[0].release.id),
-    both.map(({ a, bars }) => group(a, bars)), el("h3", t("public.how.changed")),
-    changes(ours, theirs, pairs)];
+  return [pairs.map(([a, b]) => {
+    const [mine, others] = [a, b].map((rule) => rule.why ? [] : barsOf(known, rule));
+    return mine.length > 0 && others.length > 0 && group(a, [...mine, ...others]);
+  }), el("h3", t("public.how.changed")), changes(ours, theirs, pairs)];
 }
 
-/** @param {string} ours @param {string} theirs */
-const legend = (ours, theirs) => el("p.legend", el("span.swatch.c4", ours),
-  el("span.swatch.c2", theirs));
-
-/** @param {Rule} rule @param {string} color @returns {Bar[]} */
-const barsOf = ({ behaviour: { formula, factors = [] } }, color) => factors.flatMap((factor) => {
-  const found = rateOf(formula, factor);
-  return found ? [{ label: region(factor.region), color, grams: found.grams,
-    text: rate(found) }] : [];
-});
+/** @param {Known[]} known @param {Rule} rule @returns {Bar[]} */
+const barsOf = (known, { release: { id }, behaviour: { formula, factors = [] } }) =>
+  factors.flatMap((factor) => {
+    const found = rateOf(formula, factor), at = known.findIndex((one) => one.id === id);
+    return found ? [{ label: `${region(factor.region)} · ${titleOf(id)}`, color: `c${4 - at % 4}`,
+      grams: found.grams, text: rate(found) }] : [];
+  });
 
 /** One behaviour's figures as bars, its highest the whole width. @param {Rule} rule
  * @param {Bar[]} bars */
@@ -277,13 +259,14 @@ function changes(ours, theirs, pairs) {
   const other = pairs.filter((pair) => !same.includes(pair));
   const only = (/** @type {Rule[]} */ list, /** @type {Rule[]} */ not) =>
     list.filter((a) => !not.some((b) => b.behaviour.id === a.behaviour.id));
-  const [a, b] = [ours, theirs].map(([{ release }]) => release.id);
+  const [a, b] = [ours, theirs].map(([{ release }]) => titleOf(release.id));
   const here = only(ours, theirs), there = only(theirs, ours);
   const part = (/** @type {string} */ title, /** @type {Rule[]} */ list) => list.length > 0
     && more(title, el("p.small", listed(list.map(({ behaviour }) => behaviour.names[locale()]))));
   return el("div", other.length > 0 && more(t("public.how.otherwise", { n: other.length }),
     table(t("public.how.changed"), [t("public.how.behaviour"), a, b],
-      other.map(([x, y]) => [x.behaviour.names[locale()], figureText(x), figureText(y)]))),
+      other.map(([x, y]) => [x.behaviour.names[locale()], figureText(x),
+        figureText(x) === figureText(y) ? t("public.how.alike") : figureText(y)]))),
   part(t("public.how.same", { n: same.length }), same.map(([one]) => one)),
   part(t("public.how.onlyin", { n: here.length, id: a }), here),
   part(t("public.how.onlyin", { n: there.length, id: b }), there));

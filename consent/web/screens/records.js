@@ -1,14 +1,14 @@
 // Records: every act, why it counts what it counts, and what does not fit.
-import { amounts, grams, region } from "../figures.js";
+import { amounts, grams, region, workedOut } from "../figures.js";
 import { announce, badge, banner, busy, button, card, choice, confirm, el, empty, facts, field,
   link, more } from "../dom.js";
 import { nameOf } from "../directory.js";
-import { why } from "../explain.js";
+import { placeIn, readIn, why } from "../explain.js";
 import { CATEGORIES } from "../months.js";
 import { readLinks, readRows } from "../reading.js";
 import { overlapping } from "../records.js";
 import { begin } from "../sharing.js";
-import { addWords, category, day, listed, locale, monthName, t, time } from "../words.js";
+import { addWords, category, day, listed, locale, monthName, number, t, time } from "../words.js";
 import words from "../words/records.js";
 
 addWords(words);
@@ -126,7 +126,8 @@ function list(ctx, found) {
     count.textContent = t("records.count", { n: hits.length,
       mass: grams(hits.reduce((sum, { mg }) => sum + mg, 0)) });
     place.replaceChildren(...months(hits.slice(0, most), hits, node), hits.length ? ""
-      : empty(t("records.nohits"), t("records.nohitswhy")), hits.length > most ? further() : "");
+      : empty(t("records.nohits"), button(t("records.clear"), clear)),
+    hits.length > most ? further() : "");
   };
   const further = () => el("div.wide", button(t("showmore"), () => {
     const at = most;
@@ -138,6 +139,10 @@ function list(ctx, found) {
     wanted[name] = value;
     most = SHOWN;
     draw();
+  };
+  const clear = () => {
+    history.replaceState(null, "", "#/records");
+    ctx.redraw();
   };
   const search = field(t("records.search"), { type: "search", value: wanted.q,
     enterkeyhint: "search", oninput: (/** @type {Event} */ { target }) =>
@@ -174,10 +179,13 @@ const fits = (row, { source, month, category: kind, standing }) =>
  * @param {Row[]} hits @param {(row: Row) => HTMLElement} node */
 function months(rows, hits, node) {
   const names = [...new Set(rows.map(({ month }) => month))];
-  return names.map((month) => el("section.card", el("div.row.between", el("h2", monthName(month)),
-    el("span.num.mute", grams(hits.filter((row) => row.month === month)
-      .reduce((sum, { mg }) => sum + mg, 0)))),
-  el("ul.list", rows.filter((row) => row.month === month).map(node))));
+  return names.map((month) => {
+    const [here, all] = [rows, hits].map((list) => list.filter((row) => row.month === month));
+    return el("section.card", el("div.row.between", el("h2", monthName(month)),
+      el("span.num.mute", grams(all.reduce((sum, { mg }) => sum + mg, 0)))),
+    el("ul.list", here.map(node)), here.length < all.length && el("p.small.mute",
+      t("records.shown", { n: number(here.length), all: number(all.length) })));
+  });
 }
 
 // One record
@@ -191,29 +199,26 @@ function item(found, row) {
     busy(() => whyOf(found, row), (lines) => lines));
   return el("li", el("details", { ontoggle: opened }, el("summary.item",
     el("span", el("strong", { class: `swatch c${row.category}` }, names[locale()]), el("br"),
-      light(el("span.mute.small", found.short.format(record.start * 1000), " · ",
-        way || nameOf(found.directory, own.source)))),
-    el("span.num", el("strong", grams(mg)), el("span.mute", { "aria-hidden": "true" }, " ▾"),
+      el("span.mute.small", found.short.format(record.start * 1000), " · ",
+        way || nameOf(found.directory, own.source))),
+    el("span.num", el("strong", grams(mg)), el("span.mute.turn", { "aria-hidden": "true" }, "▾"),
       standing !== "counts" && [el("br"), badge(KINDS[standing], t(`records.mark.${standing}`))])),
   inside));
-}
-
-/** @param {HTMLElement} node inside a summary, which is bold */
-function light(node) {
-  node.style.fontWeight = "400";
-  return node;
 }
 
 /** @type {Record<import("../reading.js").Standing, string>} */
 const KINDS = { counts: "", cut: "", zero: "", double: "warn", back: "warn", correction: "" };
 
+/** The end that fits the minutes of its length. @param {Row["record"]} record */
+export const endOf = ({ start, end }) => start + 60 * Math.round(Math.max(0, end - start) / 60);
+
 /** What the record says. @param {Found} found @param {Row} row */
 function about({ directory, long }, row) {
-  const { record, own, closed, mg, standing, other } = row, { detail = {}, start, end } = record;
+  const { record, own, closed, mg, standing, other } = row, { detail = {} } = record;
   const { region: place, ...rest } = detail;
   /** @type {[Child, Child][]} */
   const pairs = [
-    [t("records.when"), long.formatRange(start * 1000, Math.max(start, end) * 1000)],
+    [t("records.when"), long.formatRange(record.start * 1000, endOf(record) * 1000)],
     ...Object.entries(rest).map(([name, text]) => /** @type {[Child, Child]} */ ([
       KNOWN.includes(name) ? t(`records.detail.${name}`) : name, text])),
     [t("records.region"), place && region(place)],
@@ -237,8 +242,8 @@ function about({ directory, long }, row) {
 const KNOWN = ["from", "to", "bike", "place"];
 
 /** @param {Row} row */
-const closeWords = ({ closed, rejected, own }) => closed
-  ? t(rejected ? "records.inrejected" : "records.inclose", { month: monthName(closed) })
+const closeWords = ({ closed, rejected, own, mg }) => closed ? t(rejected ? "records.inrejected"
+  : mg ? "records.inclose" : "records.inzero", { month: monthName(closed) })
   : t(own.trouble ? "records.uncheckedclose" : "records.noclose");
 
 const FIRST = ["disagrees", "refused", "why", "worked", "cut", "source", "note"];
@@ -248,13 +253,23 @@ const FIRST = ["disagrees", "refused", "why", "worked", "cut", "source", "note"]
 async function whyOf({ releaseOf }, { record, standing, mg }) {
   const release = await releaseOf(record.release);
   const lines = await why(record, release, locale(), standing === "double");
-  const first = FIRST.flatMap((wanted) => lines.filter(({ kind }) => kind === wanted));
+  const at = Number(locale() === "en"), told = (/** @type {typeof lines[0]} */
+    { kind, text, members }) => kind === "worked" ? t("records.worked",
+    { text: workedOut(record.activity, members) || members.text })
+    : kind === "cut" ? t("records.cut", members) : kind !== "source" ? members.text ?? text
+    : [t("source"), members.title, placeIn(members.locator, at), readIn(members, at)]
+      .join(" · ");
+  const first = FIRST.flatMap((wanted) => lines.filter(({ kind }) => kind === wanted)
+    .map((line) => ({ kind: line.kind, text: told(line) })));
+  const back = lines.some(({ kind }) => kind === "back");
   return [el("h3", t(mg === 0 ? "records.whyzero" : "records.whynumber")),
     once(first).map(({ kind, text }) => kind === "disagrees" ? banner("warn", text)
       : el(kind === "source" || kind === "note" ? "p.small.mute" : "p", text)),
     el("p.small.mute", t("records.sure")),
-    more(t("records.steps"), el("ul.list", lines.map(({ text }) =>
-      el("li.item.small", el("span", text)))))];
+    more(t("records.steps"), el("ul.list", lines.filter(({ kind }) =>
+      !["disagrees", "source", "note"].includes(kind)).map(({ kind, text, members }) =>
+      el("li.item.small", el("span", kind === "counts" && !back ? t("records.rule", members)
+        : text.replaceAll("CO2e", "CO₂e"))))))];
 }
 
 /** @param {{kind: string, text: string}[]} lines a reason of rule and record alike stands once */

@@ -2,7 +2,7 @@
 // (docs/protocol.md section 4, "Directory").
 import { badge, banner, busy, card, el, facts, more } from "../dom.js";
 import { b64u, thumbprint } from "../encoding.js";
-import { addWords, day, number, t } from "../words.js";
+import { addWords, day, listed, number, t } from "../words.js";
 import words from "../words/public.js";
 import { reach } from "./log.js";
 
@@ -26,11 +26,11 @@ export const show = (ctx) => el("div.stack", el("p.lead", t("public.who.lead")),
     const named = ctx.params.get("id"), { entries } = directory.listing;
     const nodes = groupsOf(entries).map(([group, parties]) =>
       [el("h2", t(`public.who.group.${group}`)),
-        parties.map((one) => party(ctx, one, one.id === named))]);
+        parties.map((one) => party(ctx, directory, one, one.id === named))]);
     requestAnimationFrame(() => named && document.getElementById("named")
       ?.scrollIntoView({ block: "center" }));
     return [directory.selfAudited && banner("warn", el("p", el("strong",
-      t("public.not.alone"))), el("p", t("public.who.alonewhy"))),
+      t("public.who.alone"))), el("p", t("public.who.alonewhy"))),
     named && !directory.find(named) && banner("bad", t("public.who.unlisted",
       { name: named.slice(0, 64) })), nodes, signed(directory, signer)];
   }));
@@ -41,8 +41,8 @@ const groupsOf = (entries) => [...GROUPS, "other"].map((group) =>
     (GROUPS.find((one) => roles.includes(one)) ?? "other") === group)]))
   .filter(([, found]) => found.length);
 
-/** @param {Ctx} ctx @param {Party} one @param {boolean} named */
-function party({ session }, one, named) {
+/** @param {Ctx} ctx @param {Directory} directory @param {Party} one @param {boolean} named */
+function party({ session }, directory, one, named) {
   const { id, org, name, roles, cadence, contact, redirects = [], sig } = one;
   const { books_for: books = [] } = one;
   const now = session.now(), since = Math.min(...sig.map(({ from }) => from));
@@ -51,7 +51,8 @@ function party({ session }, one, named) {
   if (org !== id) rows.push([t("public.who.org"), el("span.mono.small", org)]);
   if (Number.isFinite(since)) rows.push([t("since"), day(since)]);
   if (cadence) rows.push([t("public.who.cadence"), t(`public.who.cadence.${cadence}`)]);
-  if (books.length) rows.push([t("public.who.books"), books.join(", ")]);
+  if (books.length) rows.push([t("public.who.books"),
+    listed(books.map((/** @type {string} */ of) => directory.find(of)?.name ?? of))]);
   rows.push([t("public.who.contact"), contact ? reach(contact)
     : t("public.who.nocontact")]);
   return el(`section.card${named ? ".hero" : ""}`, { id: named && "named" },
@@ -78,6 +79,7 @@ now < from ? badge("", t("public.who.coming")) : now < until
 const signed = ({ listing: { version, expires, iat, zone, demo } }, signer) =>
   card(t("public.who.list"), el("p", t("public.who.listwhy")), facts([
     [t("public.who.version"), number(version)], [t("public.who.made"), day(iat)],
-    [t("public.who.expires"), day(expires)], [t("public.who.zone"), zone],
+    [t("public.who.expires"), day(expires)], [t("public.who.zone"),
+      zone === "Asia/Shanghai" ? t("public.who.beijing") : zone],
     [t("public.who.signer"), el("span.mono.small", signer)]]),
   demo && banner("warn", t("public.who.demo")));

@@ -68,5 +68,5 @@ export default /** @type {import("../words.js").Words} */ ({
   "title.log": ["Public record", "公开记录"],
   "title.register": ["Who takes part", "参与方"],
   "title.methodology": ["How it is counted", "如何核算"],
-  "title.limits": ["What it cannot do", "能力边界"],
+  "title.limits": ["What it cannot do", "它做不到什么"],
 });
