@@ -127,6 +127,26 @@ def rotate_keys(
     return _with_party(register, party.model_copy(update=renewed))
 
 
+def end_no_earlier(register: Register, listed: tuple[Party, ...], now: int) -> Register:
+    """Return the register where no key that was `listed` so far ends before unix second `now`.
+
+    An end that was noted between two directories begins with the second of them. Until then the
+    vault goes by the first, and what it takes must stay its source's for whoever reads it later.
+    """
+    lasting = {key.pk: min(key.until, now) for party in listed for key in (*party.sig, *party.hpke)}
+
+    def kept(keys: tuple[KeyTime, ...]) -> tuple[KeyTime, ...]:
+        return tuple(
+            key.model_copy(update={"until": max(key.until, lasting.get(key.pk, 0))}) for key in keys
+        )
+
+    parties = (
+        party.model_copy(update={"sig": kept(party.sig), "hpke": kept(party.hpke)})
+        for party in register.parties
+    )
+    return _with_parties(register, tuple(parties))
+
+
 def add_release(register: Register, release: ReleaseEntry) -> Register:
     """Return the register where a methodology release is in force from a month on.
 

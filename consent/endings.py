@@ -70,7 +70,7 @@ def fetch_endings(
             found.ends = min(found.ends or ends, ends)
         elif envelope.typ == Reject.typ:
             envelope.verify(account)
-            found.absent.add(_rejected(closes, Reject.opened(envelope).close))
+            found.absent.add(_rejected(closes, Reject.opened(envelope).close, link))
         else:
             envelope.verify(directory.vault_key_ever(envelope.kid))
             found.absent.add(_absent(directory, AbsentMonth.opened(envelope), link, now))
@@ -86,10 +86,13 @@ def _absent(directory: Directory, message: AbsentMonth, link: bytes, now: int) -
     return message.month
 
 
-def _rejected(closes: dict[bytes, str], name: bytes) -> Month:
+def _rejected(closes: dict[bytes, str], name: bytes, link: bytes) -> Month:
     if name not in closes:
         raise BadShape("the vault shows a reject of a close it does not show")
-    return Close.opened(read_envelope(closes[name], Close.typ)).month
+    close = Close.opened(read_envelope(closes[name], Close.typ))
+    if close.link != link:
+        raise BadShape("the vault shows a reject of another link")
+    return close.month
 
 
 def _check_unlink(

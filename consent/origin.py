@@ -30,18 +30,23 @@ class Origin:
     def check_batch(self, batch: str, receipt: str) -> None:
         """Return when this batch is the source's and this receipt the vault's for it.
 
-        1. a key of the source signed the batch. 2. a key of the vault signed the receipt, of this
-        very text. 3. the batch is of this link. 4. its key was valid when the vault took it, which
-        is the second of the receipt.
+        1. a key of the source signed the batch. 2. a key of the vault signed the receipt, in its
+        only form and of this very text. 3. the batch is of this link, and has every tag that the
+        receipt counts. 4. its key was valid when the vault took it, which is the second of the
+        receipt.
 
         Raises:
-            Unsigned: one of these fails. BadShape, BadPoint: signed, but not in its only form.
+            Unsigned: one of these fails. BadShape, BadPoint: the source signed the batch, but not
+                in its only form.
         """
         envelope, key = self._signed(batch, Batch.typ)  # 1
         taken = self._receipt(receipt)
         if taken.of != text_hash(batch):
             raise Unsigned("the receipt that the vault shows with a batch is of another text")  # 2
-        self._check_link(Batch.opened(envelope).link)  # 3
+        message = Batch.opened(envelope)
+        self._check_link(message.link)
+        if max(taken.taken or (), default=0) >= len(message.tags):
+            raise Unsigned("the receipt of the vault names a tag that the batch does not have")  # 3
         _check_time(key, taken.iat, taken.iat + 1)  # 4
 
     def check_close(self, close: str) -> None:
@@ -72,9 +77,9 @@ class Origin:
         try:
             envelope = read_envelope(text, Receipt.typ)
             envelope.verify(self.directory.vault_key_ever(envelope.kid))
+            return Receipt.opened(envelope)
         except (BadInput, UnknownKey) as bad:
-            raise Unsigned(f"a receipt not signed by the vault: {bad}") from bad
-        return Receipt.opened(envelope)
+            raise Unsigned(f"no receipt that the vault signed: {bad}") from bad
 
     def _check_link(self, link: bytes) -> None:
         if link != self.link:

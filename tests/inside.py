@@ -5,7 +5,7 @@
 
 Starlette's own way hands each request over about eight times, which was a third of the time of the
 tests that knock at doors. What is sent, in how many pieces, is read to its end before it is given
-back: no answer of the app is endless.
+back: no answer of the app is endless. What is no answer fails here as it fails there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from urllib.parse import unquote
 
 import httpx2
+from anyio import Event
 from anyio.from_thread import BlockingPortal
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message
@@ -58,15 +59,24 @@ class _Direct(httpx2.BaseTransport):
         }
         asked = [{"type": "http.request", "body": body, "more_body": False}]
         told: list[Message] = []
+        ended = Event()
 
         async def receive() -> Message:
-            return asked.pop() if asked else {"type": "http.disconnect"}
+            if asked:
+                return asked.pop()
+            await ended.wait()  # who asked stays until it was answered
+            return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
+            wanted = "http.response.body" if told else "http.response.start"
+            assert (message["type"], ended.is_set()) == (wanted, False)
             told.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                ended.set()
 
         with self._portals() as portal:
             portal.call(self._app, scope, receive, send)
+        assert ended.is_set(), "the app did not answer to the end"
         head, *rest = told
         content = b"".join(part.get("body", b"") for part in rest)
         return httpx2.Response(

@@ -26,6 +26,7 @@ from typer.main import get_command
 from consent.cli import app
 from consent.commands import doctor
 from consent.commands.records import cell
+from consent.folder import read_held
 from consent.judging import check_extends
 from consent.log.checkpoint import Checkpoint
 from consent.log.merkle import leaf_hash, root
@@ -288,6 +289,31 @@ def test_a_source_changes_its_keys_and_loses_no_month(town: Town) -> None:
     town.do("directory", "end", town["auditor"], BIKE)
     town.publish()
     assert "lists no key" in town.refused("source", "send", town["source"])
+
+
+@pytest.mark.parametrize("how", ["end", "rotate"])
+def test_what_a_source_sends_before_its_keys_end_in_a_directory_stays_its_own(
+    town: Town, how: str
+) -> None:
+    town.join()
+    town.move(JAN, day=10)
+    new = town.do("source", "keys", town["source"], "--new")
+    pair = [f"--sig={new['sig']}", f"--hpke={new['hpke']}", "--overlap", 0]
+    words = ["directory", how, town["auditor"], BIKE, *(pair if how == "rotate" else [])]
+    town.do(*words)
+    town.move(JAN, day=11)
+    town.ride(5_000)
+    town.do("source", "send", town["source"])  # the vault has heard of no end yet
+    town.move(JAN, day=12)
+    for _ in range(2):  # an end stays where it is
+        town.publish()
+        town.move(JAN, day=13)
+        (row,) = objects_of(town.do("holder", "records", town["me"]), "records")
+        assert row["source"] == BIKE
+    held = read_held(town["auditor"] / "directory.jws")
+    assert held
+    party, ended = held.party(BIKE), month_begins(JAN, DEFAULT_ZONE) + 11 * 86400 + 9 * 3600
+    assert party.sig[0].until == party.hpke[0].until == ended
 
 
 def test_the_auditor_goes_over_to_its_next_key(town: Town) -> None:

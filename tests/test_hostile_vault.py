@@ -13,6 +13,7 @@ from consent.demo.cast import BANK, CITY, compose
 from consent.holder import Holder
 from consent.messages import LinkMonths, Token, TokenPost
 from consent.policy import fetch_directory
+from tests.test_rejected import close_wrongly
 from tests.world import EAST, FEB, JAN, MAR, WEST, Person, World, terms
 from vault import batches, journal
 from vault.crypto.keys import SigningKey
@@ -387,6 +388,24 @@ def test_an_unlink_is_not_older_in_the_log_than_its_message(
     with pytest.raises(BadShape, match="older than the message"):
         ann.holder.mint(grant)
     assert wire.posted == []
+
+
+def test_a_reject_of_one_link_leaves_out_no_month_of_another(world: World) -> None:
+    """Else the difference of two tokens is one link's total, for a vault with its platform."""
+    ann = world.person("ann", EAST, WEST)
+    world.move(FEB)
+    close_wrongly(world, EAST, JAN)
+    world.sources[WEST].close(JAN)
+    ann.holder.refresh()
+    east, west = (f"/v1/holder/links/{ann.links[name].hex()}/closes" for name in (EAST, WEST))
+    ann.holder.reject(ann.links[EAST], world.sources[EAST].closes()[0].text)
+    found = {fact.link: fact.absent for fact in ann.holder.link_facts()}
+    assert found == {ann.links[EAST]: {JAN}, ann.links[WEST]: set()}
+    wire = between(ann.holder)
+    theirs = wire.get(east).body
+    wire.answers[west] = lambda _: theirs
+    with pytest.raises(BadShape, match="another link"):
+        ann.holder.link_facts()
 
 
 def test_a_link_that_ended_by_the_vaults_word_alone_has_not_ended(world: World) -> None:

@@ -23,8 +23,8 @@ from tests.world import EAST, JAN, MAR, Person, World
 from vault.crypto.commit import Scalar, write_scalar
 from vault.crypto.keys import OpeningKey, SigningKey, record_key
 from vault.crypto.seal import pad, seal
-from vault.encoding import Json, b64u, read_envelope, text_hash
-from vault.errors import BadSeal, BadTotal, Unsigned
+from vault.encoding import Json, b64u, read_envelope, sign_jws, text_hash
+from vault.errors import BadSeal, BadShape, BadTotal, Unsigned
 from vault.messages import Batch, Close, Receipt, Reject, batch_info
 
 NEW = SigningKey(b"\x2d" * 32)
@@ -135,6 +135,23 @@ def test_a_batch_that_its_source_did_not_sign_is_not_opened(
         ann.holder.open_links()
     blame_the_source(monkeypatch)
     with pytest.raises(BadSeal):
+        ann.holder.open_links()
+
+
+@pytest.mark.parametrize("change", [{"more": 1}, {"taken": [4095]}])
+def test_a_receipt_that_the_vault_signed_as_nobody_may_is_not_laid_to_the_source(
+    world: World, change: dict[str, Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T90: its own signature under another form, or over a tag that the batch does not have."""
+    ann, key = closed(world), world.place.vault_key
+    body = Receipt(iat=world.now(), of=text_hash(row(world, "batches")), taken=()).plain()
+    Operator(world).run(
+        "UPDATE batches SET receipt = ?", sign_jws(Receipt.typ, {**body, **change}, key)
+    )
+    with pytest.raises(Unsigned):
+        ann.holder.open_links()
+    blame_the_source(monkeypatch)
+    with pytest.raises((BadSeal, BadShape)):
         ann.holder.open_links()
 
 

@@ -230,6 +230,27 @@ def test_an_open_vault_soon_has_every_screen_also_where_the_server_has_another_v
             assert not window.page.locator("main > .skeleton").count(), screen.id
 
 
+def test_screens_are_not_fetched_while_there_is_no_network_and_come_once_there_is(
+    browser: Browser, town: Town, ann: Person
+) -> None:
+    """What a browser could not fetch once it never asks for again in the same page."""
+    with Reader(browser, town.url, Look("en"), allowed=MEANT) as window:
+        held: list[Route] = []
+        # The last thing that the background asks for.
+        window.context.route(re.compile(r"/v1/holder/entries"), lambda one: held.append(one))
+        with window.page.expect_request(re.compile(r"/v1/holder/entries")):
+            window.open(ann.root, wait=False)
+        window.sees("home.sharing")
+        window.context.set_offline(True)
+        held.pop().abort()
+        window.sees("e.unreachable")  # it is done, and drawn
+        window.page.wait_for_timeout(QUIET)
+        window.context.set_offline(False)
+        window.to("settings")
+        window.sees("settings.export")
+        assert window.words("e.LateError") not in window.text
+
+
 # With a worker
 
 

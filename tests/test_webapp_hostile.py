@@ -199,7 +199,7 @@ NO_REJECT_SIGNATURE = Edit(
     "",
 )
 # Without the sums a figure that left is still held against them: another mechanism, T83.
-NO_COUNT = Edit("session.js", '({ found }) => found === "other"', "({ found }) => !found")
+NO_COUNT = Edit("background.js", '({ found }) => found === "other"', "({ found }) => !found")
 NO_SUM = Edit("recompute.js", "if (!same(hide(settled", "if (false && !same(hide(settled")
 
 
@@ -588,7 +588,7 @@ def test_one_wrong_close_takes_no_other_figure_and_each_screen_says_so(
 
 
 NO_TOKEN = Edit("reading.js", "tokens ? tokens.get(release.token)", "tokens ? null")
-NOT_DEMO = Edit("session.js", "return this.config.demo ? 0 : this.#skew;", "return this.#skew;")
+NOT_DEMO = Edit("session.js", "return this.config.demo ? 0 : ", "return ")
 NO_STORE = Edit("store.js", 'indexedDB.open("carbonvault", 1)', 'indexedDB.open("carbonvault", 0)')
 
 
@@ -602,8 +602,14 @@ def test_a_figure_that_is_not_the_own_one_counts_among_the_alarms(
             visit.enter(scene.ann.root)
             if edits:
                 visit.sees("alarm")
+            assert visit.page.locator("nav .dot").count() == len(
+                edits
+            )  # on the screen that is open
             visit.to("records")
             assert visit.page.locator("nav .dot").count() == len(edits)
+            visit.to("activity")
+            visit.sees("activity.summary" if edits else "activity.fine")
+            assert (visit.words("activity.fine") in visit.text) is not bool(edits)
 
 
 @BOTH

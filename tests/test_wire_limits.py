@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -248,3 +249,24 @@ def test_connection_is_used_again() -> None:
         for _ in range(3):
             Wire(server.url, http=http).get("/v1/x")
     assert (len(opened), len({*map(id, opened)})) == (3, 1)
+
+
+def hello(context: ssl.SSLContext) -> bytes:
+    """Return what a client of this context says first to whoever should speak TLS."""
+    heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(heard, said, server_hostname="vault.test").do_handshake()
+    return said.read()
+
+
+def test_what_all_threads_trust_by_is_settled_before_a_connection_begins() -> None:
+    """A client says its protocols anew for each connection, while other threads begin theirs."""
+    with serving(lambda connection: connection.close()) as server:
+        with open_http(5) as client, suppress(httpx2.HTTPError):
+            client.get(server.url.replace("http://", "https://"))
+        assert b"\x08http/1.1" in server.asked[0]
+    shared = deadline._trusted()
+    shared.set_alpn_protocols(["h2"])
+    assert b"\x08http/1.1" in hello(shared)
+    assert shared.verify_mode is ssl.CERT_REQUIRED
+    assert shared.check_hostname

@@ -36,7 +36,15 @@ from vault.crypto.commit import ORDER, Scalar
 from vault.crypto.keys import Root, SigningKey, StreamKey, account_key, record_key, stream_key
 from vault.crypto.meter import CELL_LIMIT, Cell, hide, masks_of
 from vault.directory import Directory
-from vault.encoding import Json, b64u, compact_json, strict_object, text_hash, unb64u
+from vault.encoding import (
+    Json,
+    b64u,
+    compact_json,
+    sign_jws,
+    strict_object,
+    text_hash,
+    unb64u,
+)
 from vault.errors import Locale, NotFound, VaultError
 from vault.messages import (
     AbsentMonth,
@@ -348,8 +356,16 @@ def unsigned_links() -> Iterator[tuple[str, Made]]:
         "that takes more than was signed": lambda receipt: changed_text(
             receipt.signed(VAULT), taken=[0]
         ),
+        # Signed by the vault, whose own doing it is all the same.
+        "that has another form": lambda receipt: sign_jws(
+            Receipt.typ, {**receipt.plain(), "taken": "none"}, VAULT
+        ),
+        "that names no tag of many": lambda receipt: receipt.model_copy(
+            update={"taken": (8,)}
+        ).signed(VAULT),
     }.items():
         yield f"a receipt {name}", Made().batch(ride(1), receipt=receipt).close(JAN)
+    yield "a receipt that names no tag", Made().batch(ride(1), taken=(900,)).close(JAN)
 
 
 def _changed(good: Made) -> Iterator[tuple[str, Made]]:
@@ -505,7 +521,6 @@ def _batches() -> Iterator[tuple[str, Made]]:
         "two records of one tag",
         (Made().batch(ride(1), ride(2, tag=ride(1).tag), tags=[ride(1).tag]).close(JAN)),
     )
-    yield "a receipt that names no tag", Made().batch(ride(1), taken=(900,)).close(JAN)
     good = ride(1).plain()
     for name, plain in {
         "an object instead of a list": compact_json(good),

@@ -510,7 +510,7 @@ class Ending:
         listed = compose(self.cast, Edition(1, FIRST_PREV, AT, 0, self._entry(), RELEASES, ()))
         auditor = self.cast.auditor
         self.directory = read_directory(listed.signed(auditor), auditor.public)
-        self.closes = [self._close(JAN), self._close(FEB)]
+        self.closes = [self._close(JAN), self._close(FEB), self._close(MAR, self.OTHER)]
         self.texts = self._texts()
         self.salts = [sha256(text.encode()).digest()[:16] for text, _ in self.texts.values()]
         self.log.entries = [
@@ -524,11 +524,11 @@ class Ending:
             origin=self.log.origin, vkey=str(self.log.vkey), witnesses=(witness,), quorum=1
         )
 
-    def _close(self, month: Month) -> str:
+    def _close(self, month: Month, link: bytes = LINK) -> str:
         cell = Cell(Scalar(1), check_point(self.vault.public))
         close = Close(
             iat=1,
-            link=self.LINK,
+            link=link,
             month=month,
             methodology="demo-1",
             cells=(cell,) * 7,
@@ -563,6 +563,7 @@ class Ending:
             "unlink an hour ahead": (unlink(own, self.ACCOUNT, AT + 3605), AT + 5),
             "reject": (Reject(iat=AT, close=close[1]).signed(self.ACCOUNT), later),
             "reject by the source": (Reject(iat=AT, close=close[1]).signed(self.source), later),
+            "reject of another link": (Reject(iat=AT, close=close[2]).signed(self.ACCOUNT), later),
             "reject of no close": (Reject(iat=AT, close=bytes(32)).signed(self.ACCOUNT), later),
             "bind": (Bind(iat=AT, org=BANK, pk=self.source.public).signed(self.ACCOUNT), later),
         }

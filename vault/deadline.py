@@ -60,10 +60,23 @@ def open_http(timeout: float) -> httpx2.Client:
     return httpx2.Client(transport=_Transport(), timeout=timeout, trust_env=False, headers=plain)
 
 
+class _Settled(ssl.SSLContext):
+    """A context that many threads begin connections from: nothing of it changes any more."""
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Do nothing: httpcore says the same again for each connection.
+
+        OpenSSL would free the list that another thread is reading at that moment.
+        """
+
+
 @functools.cache
 def _trusted() -> ssl.SSLContext:
     """Read what this machine trusts once: it takes longer than many an exchange."""
-    return httpx2.create_ssl_context(trust_env=False)
+    context = httpx2.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    context.__class__ = _Settled
+    return context
 
 
 class _Transport(httpx2.HTTPTransport):

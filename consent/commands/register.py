@@ -217,12 +217,15 @@ def sign_next(
 ) -> Directory:
     """Return the next directory of a register, signed, and kept as the one about to be posted.
 
-    It lives for `life` seconds and names `following` (32 bytes) as the next key.
+    It lives for `life` seconds and names `following` (32 bytes) as the next key. What was ended
+    since the last one ends with this one.
 
     Raises:
         BadDirectory: it breaks a rule.
     """
     held, now = place.held(), place.now()
+    if held:
+        register = accredit.end_no_earlier(register, held.listing.entries, now)
     issue = Issue(
         version=held.listing.version + 1 if held else 1,
         prev=held.hash if held else FIRST_PREV,

@@ -115,14 +115,16 @@ function frame(entry) {
 
 /** @param {string} route @param {boolean} here */
 const tab = (route, here) => el("a", { href: `#/${route}`, "aria-current": here && "page" },
-  icon(route), t(`title.${route}`), route === "activity" && alarms() > 0
-    && el("span.dot", el("span.hidden", t("warnings")), alarms()));
+  icon(route), t(`title.${route}`));
 
 const alarms = () => (session.background.watched?.alarms.length ?? 0) + session.unequal;
 const FAR = 300;
 
 let told = "";
 function noted() {
+  const tab = tabs.querySelector("[href='#/activity']"), n = alarms();
+  tab?.querySelector(".dot")?.remove();
+  if (n) tab?.append(el("span.dot", el("span.hidden", t("warnings")), n));
   const [failed] = session.offline ? [] : Object.values(session.background.failed);
   const { lost } = session.store, apart = Math.abs(session.skew), far = apart > FAR;
   const now = [session.offline, failed, alarms(), lost, far, locale()].join();
@@ -178,7 +180,8 @@ function preferred() {
 
 function changed() {
   noted();
-  if (session.background.at && !session.background.running) rest();
+  const { at, running } = session.background;
+  if (at && !running && !session.offline && navigator.onLine) rest(); // what fails comes no more
   if (wasOpen && !session.holder) show();
   else for (const make of lives) make();
 }

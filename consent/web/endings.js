@@ -47,7 +47,9 @@ export async function fetchEndings(wire, knowing, whose) {
       await verify(envelope, whose.account);
       const close = closes[open(envelope, "cv1-reject").close];
       if (!close) bad("shows a reject of a close it does not show");
-      absent.add(open(readEnvelope(close, "cv1-close"), "cv1-close").month);
+      const { link, month } = open(readEnvelope(close, "cv1-close"), "cv1-close");
+      if (link !== whose.link) bad("shows a reject of another link");
+      absent.add(month);
     } else {
       await verify(envelope, directory.vaultKeyEver(envelope.kid));
       absent.add(absentMonth(directory, envelope, whose));

@@ -15,9 +15,12 @@ const unsigned = refusal("unsigned");
 export async function checkBatch({ directory, link, source }, batch, receipt) {
   const { envelope, key } = await signed(directory, batch, "cv1-batch", source); // 1
   const told = await signed(directory, receipt, "cv1-receipt", directory.listing.vault);
-  const { iat, of } = open(told.envelope, "cv1-receipt");
+  const { iat, of, taken = [] } = await recast("bad-input", "unsigned", "no receipt", async () =>
+    open(told.envelope, "cv1-receipt"));
   if (of !== await textHash(batch)) throw unsigned("the receipt is of another text"); // 2
-  check(key, link, open(envelope, "cv1-batch").link, [iat, iat + 1]); // 3, 4
+  const { link: named, tags } = open(envelope, "cv1-batch");
+  if (taken.some((n) => n >= tags.length)) throw unsigned("the receipt names no tag of the batch");
+  check(key, link, named, [iat, iat + 1]); // 3, 4
 }
 
 /** Return when the close is the source's; unsigned. @param {Origin} origin

@@ -1,5 +1,6 @@
 // One person at one vault on this device: locked or open, and what runs in the background.
 import { thumbprint, unb64u } from "./encoding.js";
+import { NOTHING, unequalIn, work } from "./background.js";
 import { accountKey, random } from "./keys.js";
 import { late } from "./late.js";
 import { keepHere } from "./lock.js";
@@ -14,13 +15,6 @@ import { setZone } from "./words.js";
 /** What this device knows without being opened. @typedef {{account: string,
  *   way: "device" | "passkey" | "code", code: string,
  *   passkeys: {id: string, wrap: string, blob: Uint8Array, at: number}[]}} Own */
-/** @template {"mintAll" | "watch"} K @typedef {Awaited<ReturnType<Holder[K]>> | null} Found */
-/** looked: when the log was last watched, 0: not since opening.
- * @typedef {{running: boolean, at: number, minted: Found<"mintAll">, watched: Found<"watch">,
- *   looked: number, failed: Record<string, unknown>}} Background */
-
-/** @type {Background} */
-const NOTHING = { running: false, at: 0, minted: null, watched: null, looked: 0, failed: {} };
 
 /** The app's one session; it says "change" when something shown may have changed. */
 export class Session extends EventTarget {
@@ -47,9 +41,10 @@ export class Session extends EventTarget {
     const { auditor, log, demo } = config;
     this.policy = { auditor: unb64u(auditor, 32), log, demo, fresh: 86400 };
     this.wire = new Wire(config.vault, null, { templates: config.templates });
-    this.#tabs.onmessage = async () => {
-      this.own = await this.store.get("own") ?? null;
-      this.prefs = await this.store.get("prefs") ?? {};
+    this.#tabs.onmessage = async () => { // shut it even where the store fails
+      const kept = (/** @type {string} */ name) => store.get(name).catch(() => null);
+      this.own = await kept("own") ?? null;
+      this.prefs = await kept("prefs") ?? {};
       this.#close();
     };
     setInterval(() => document.hidden || this.refresh(), 600000);
@@ -146,17 +141,21 @@ export class Session extends EventTarget {
   /** Opens by itself on this device from now on, or not; never where a page of somebody else could
    * come to the same address. @param {boolean} wanted */
   async keepOpen(wanted) {
-    const keep = wanted && this.config.keeps;
-    if (keep && this.root) await keepHere(this.store, this.root);
+    const keep = wanted && this.config.keeps, { root } = this;
+    if (keep && root) await keepHere(this.store, root);
     else await this.store.put("device", null);
+    if (this.root !== root) return keep ? this.store.put("device", null) : undefined; // shut meanwhile
     await this.remember({ way: keep ? "device" : this.own?.passkeys.length ? "passkey" : "code" });
   }
 
   /** Locks: what opens the vault is gone from memory, and does not open by itself any more. */
   async lock() {
-    await this.keepOpen(false);
-    this.#close();
-    this.#tabs.postMessage("closed");
+    try {
+      await this.keepOpen(false);
+    } finally {
+      this.#close();
+      this.#tabs.postMessage("closed");
+    }
   }
 
   /** Leaves this device as if the vault had never been here. */
@@ -267,39 +266,20 @@ export class Session extends EventTarget {
   async refresh() {
     const { holder } = this, shelf = this.#shelf;
     if (!holder || !shelf || this.background.running) return;
-    /** @type {Background} */
-    const found = { ...this.background, failed: {} };
-    /** @template T @param {string} name @param {Promise<T>} act @returns {Promise<T | null>} */
-    const run = (name, act) => act.catch((error) => {
-      found.failed[name] = error;
-      return null;
-    });
-    this.background = { ...found, running: true };
+    const before = this.background;
+    this.background = { ...before, failed: {}, running: true };
     this.#changed();
     await this.#readClock().catch(() => {});
-    await run("load", holder.refresh());
-    shelf.live = true; // nothing is made from, or compared with, an answer that is not of now
-    if (!shelf.old.has("state") && !shelf.old.has("directory")) {
-      await run("stop", holder.confirm());
-      found.minted = await run("mint", holder.mintAll(this.ahead));
-      found.watched = await run("watch", holder.watch(this.config.lists));
-      if (found.watched) found.looked = this.now();
-    }
-    shelf.live = false;
+    const found = await work(this, holder, shelf, before);
     if (this.holder !== holder) return;
     this.background = { ...found, running: false, at: this.now() };
     if (found.at) this.#once.clear(); // what was asked for since unlocking is not old yet
     this.#save();
     this.#changed();
-    if (found.watched) await this.#compare(holder, found.watched).catch(() => {});
-  }
-
-  /** @param {Holder} holder @param {import("./activity.js").Watched} watched */
-  async #compare(holder, watched) {
-    const { compareAll } = await late(import("./reading.js"));
-    const left = await compareAll(await this.grants(), holder, await this.links(), watched);
-    if (this.holder !== holder) return; // locked or left meanwhile
-    this.unequal = [...left.values()].filter(({ found }) => found === "other").length;
+    const unequal = found.watched
+      && await unequalIn(this, holder, found.watched).catch(() => null);
+    if (unequal === null || this.holder !== holder) return; // locked or left meanwhile
+    this.unequal = unequal;
     this.#changed();
   }
 

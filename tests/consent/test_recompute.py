@@ -21,12 +21,13 @@ from tests.web_vectors_records import (
     Shelf,
     not_rejected_links,
     rejected_links,
+    unsigned_links,
 )
 from tests.world import JAN
 from vault.crypto.keys import OpeningKey, SigningKey
 from vault.crypto.seal import pad, seal
 from vault.encoding import compact_json
-from vault.errors import BadTotal
+from vault.errors import BadTotal, Unsigned
 from vault.messages import Batch, Receipt, Record, batch_info
 from vault.methodology.release import load_release
 
@@ -115,6 +116,12 @@ def test_two_records_under_one_tag_are_refused() -> None:
 def closes_of(made: Made) -> list[OwnClose]:
     origin = Origin(DIRECTORY, made.link, "bike.example")
     return open_link(Shelf(made.answers()), ROOT, origin, load_release).closes
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in unsigned_links()])
+def test_what_the_vault_shows_is_said_of_the_vault(made: Made) -> None:
+    with pytest.raises(Unsigned):
+        closes_of(made)
 
 
 @pytest.mark.parametrize("made", [pytest.param(made, id=name) for name, made in rejected_links()])

@@ -299,6 +299,35 @@ for (const place of ["", "open", "load"])
         }
       });
 
+test("a store that fails keeps no vault open: locked here, or in another tab", async () => {
+  for (const elsewhere of [false, true]) {
+    const { session, store } = await opened(), away = async () => { throw new Error("gone"); };
+    Object.assign(store, { get: away, put: away });
+    if (elsewhere) await new Session(CONFIG, new Kept()).lock();
+    else await assert.rejects(session.lock(), /gone/);
+    await settle();
+    assert.deepEqual([session.holder, session.root], [null, null]);
+  }
+});
+
+for (const act of ["lock", "leave"])
+  test(`no key stays here of a vault that was to open by itself when ${act} came`, async () => {
+    const { session, store } = await opened(), { put } = store, { promise, resolve: on } = gate();
+    store.put = async (name, value) => {
+      if (name === "device" && value) await promise; // the key is made, and not kept yet
+      return put.call(store, name, value);
+    };
+    const kept = session.keepOpen(true);
+    await settle();
+    await session[act]();
+    on();
+    await kept;
+    await settle();
+    assert.equal(store.all.get("device") ?? null, null);
+    assert.notEqual(session.own?.way, "device");
+    if (act === "leave") assert.equal(store.all.get("own"), undefined);
+  });
+
 test("a vault that nobody stops is opened: the control of the above", async () => {
   for (const place of ["", "open", "load"]) {
     const { session, done, on } = await opening(place);

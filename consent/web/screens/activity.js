@@ -35,8 +35,9 @@ addWords(words);
 
 const FIRST = 50;
 const WHY = new Set(["revoked", "paused", "expired", "purpose", "retired"]);
-/** @type {Kind[]} */
-const KINDS = ["figure", "sharing", "source", "vault"];
+/** @type {Record<Kind, string>} */
+const KINDS = { figure: "activity.figures", sharing: "title.consents", source: "title.sources",
+  vault: "title.start" };
 
 /** What the record says of this person. @param {Ctx} ctx */
 export async function show(ctx) {
@@ -92,7 +93,7 @@ function standing(ctx, directory) {
     el("p", t(failed.watch ? "activity.notyetwhy" : "activity.notyetnet")), again);
   const { entries, alarms, fresh } = watched;
   return [alarms.length > 0 && alarmed(ctx, directory, watched), elsewhere(watched),
-    card(alarms.length ? t("activity.summary") : [badge("good", "✓"), " ", t("activity.fine")],
+    card(alarms.length + session.unequal ? t("activity.summary") : [badge("good", "✓"), " ", t("activity.fine")],
       el("p", t("activity.verified", { n: entries.length, time: time(looked || at) })),
       fresh.size > 0 && !isFirst(watched) && el("p", t("activity.fresh", { n: fresh.size })),
       el("p", witnessWords(directory, watched)), el("p", comparedWords(directory, watched)),
@@ -146,7 +147,7 @@ function alarmed(ctx, directory, watched) {
       more(t("details"), el("ul.list", own.map((one) => el("li.item.small",
         el("span", one.index < 0 ? "" : `${t("activity.entry", { n: number(one.index) })}: `,
           foundIn(watched, one)))))),
-      el("div.row", button(t("activity.evidence"), () => saveEvidence(ctx, watched))));
+      el("div.row", button(t("evidence"), () => saveEvidence(ctx, watched))));
   });
 }
 
@@ -190,7 +191,7 @@ function filters({ holder }, directory, asked, again) {
   return el("div.grid", choice(t("activity.who"), [["", t("activity.anyone")],
     ...ids.map((id) => /** @type {[string, string]} */ ([id, party(id)]))], asked.org, set("org")),
   choice(t("activity.what"), [["", t("activity.anything")],
-    ...KINDS.map((kind) => /** @type {[string, string]} */ ([kind, t(`activity.kind.${kind}`)]))],
+    ...Object.entries(KINDS).map(([kind, key]) => /** @type {[string, string]} */ ([kind, t(key)]))],
   asked.kind, set("kind")));
 }
 

@@ -21,7 +21,7 @@ import { requestRow } from "./requests.js";
 /** The two tabs; what waits for a decision stands with the current ones. @param {Ctx} ctx */
 export function show(ctx) {
   const past = ctx.params.get("tab") === "history";
-  return el("div.stack", tabs(t("consents.tabs"), [["consents", t("consents.current")],
+  return el("div.stack", tabs(t("title.consents"), [["consents", t("consents.current")],
     ["consents?tab=history", t("consents.history")]], past ? "consents?tab=history" : "consents"),
   past ? null : [el("p", link(t("consents.enter"), "requests")), unsure(ctx)],
   busy(() => load(ctx), (found) => past ? history(ctx, found) : current(ctx, found)));

@@ -276,7 +276,7 @@ function terms({ session }, { own: { grant }, directory, templates, name, standi
   const { contact } = directory.find(grant.platform) ?? {};
   return card(t("consents.agreed"), facts([
     [t("consents.who"), [name, " · ", el("span.mono.small", grant.platform), " · ",
-      link(t("consents.register"), `register?id=${grant.platform}`)]],
+      link(t("entry"), `register?id=${grant.platform}`)]],
     [t("consents.whatfor"), [begin(purpose), " · ", purposeWords(grant.purposes)]],
     ...(benefit ? [/** @type {[string, string]} */ ([t("consents.youget"), begin(benefit)])] : []),
     [t("category"), begin(scopeWords(grant.categories))],

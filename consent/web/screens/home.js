@@ -173,7 +173,7 @@ const sharing = (ctx) => busy(async () => ({ grants: await ctx.session.grants(),
     return el("li.item", growing(el("div.row.between", el("span", title, " ",
       at(own) !== "live" && standingBadge(at(own)), el("br"), el("span.mute.small",
         begin(scopeWords(grant.categories)), " · ",
-        t("home.until", { when: away(grant.until, now) }))),
+        t("home.ends", { when: away(grant.until, now) }))),
     button([t("consents.stop"), el("span.hidden", ` ${name}`)], () => stopFlow(ctx, own, name),
       "danger"))));
   };

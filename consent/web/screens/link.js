@@ -83,7 +83,7 @@ function choosing(ctx, directory, linked) {
 /** @param {Linked} linked @param {Party} party */
 const listed = (linked, { id, name, cadence }) => el("li.item", el("span", el("strong", name),
   el("br"), el("span.small.mute", cadence ? t(`sources.cadence.${cadence}`) : t("sources.cadence.none"), " ",
-    link(t("sources.entry"), `register?id=${id}`))),
+    link(t("entry"), `register?id=${id}`))),
 linked?.includes(id) && badge("good", t("sources.on")));
 
 /** @param {Ctx} ctx @param {Party[]} found @param {Linked} linked */
@@ -91,7 +91,7 @@ function typed({ go }, found, linked) {
   let source = (found.find(({ id }) => !linked?.includes(id)) ?? found[0]).id;
   const nonce = field(t("sources.nonce"), { class: "mono", spellcheck: "false", maxlength: 60 },
     t("sources.noncehint"));
-  return el("div.stack", choice(t("sources.which"), found.map(({ id, name }) => [id, name]), source,
+  return el("div.stack", choice(t("source"), found.map(({ id, name }) => [id, name]), source,
     (to) => source = to), nonce.node, el("div.row", button(t("next"), () => {
     const wanted = plain(nonce.input.value);
     if (!NONCE.test(wanted)) return nonce.fail(t("sources.badnonce"));

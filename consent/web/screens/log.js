@@ -119,7 +119,7 @@ function checking(ctx, found) {
     end.replaceChildren(good ? banner("good", el("strong", t("public.log.allgood")))
       : banner("bad", el("p", el("strong", t("public.log.notgood"))),
         el("p", t("public.log.whatthen")),
-        el("div.row", button(t("public.log.evidence"), () => saveEvidence(found)))));
+        el("div.row", button(t("evidence"), () => saveEvidence(found)))));
     announce(t(good ? "public.log.allgood" : "public.log.notgood"));
   };
   return card(t("public.log.verify"), el("p", t("public.log.verifywhy")),

@@ -146,7 +146,7 @@ function list(ctx, found) {
     nameOf(directory, own.source)]));
   const filters = el("details", { open: !!(wanted.source || wanted.month || wanted.category) },
     el("summary", t("records.filter")), el("div.grid",
-      pick(t("records.source"), sources, wanted.source, set("source")),
+      pick(t("source"), sources, wanted.source, set("source")),
       pick(t("month"), [...new Set(rows.map(({ month }) => month))].map((one) =>
         [one, monthName(one)]), wanted.month, set("month")),
       pick(t("category"), CATEGORIES.filter((one) => rows.some((row) => row.category === one))
@@ -221,7 +221,7 @@ function about({ directory, long }, row) {
     [t("category"), begin(category(row.category))],
     [t("amount"), grams(mg, true)],
     [t("records.close"), closeWords(row)],
-    [t("records.source"), nameOf(directory, own.source)],
+    [t("source"), nameOf(directory, own.source)],
     [t("records.operator"), record.operator === own.source ? null
       : nameOf(directory, record.operator)],
     [t("records.receipt"), el("span.mono.small", record.receipt)],

@@ -30,7 +30,7 @@ export const show = (ctx) => el("div.stack", el("p.lead", t("public.who.lead")),
     requestAnimationFrame(() => named && document.getElementById("named")
       ?.scrollIntoView({ block: "center" }));
     return [directory.selfAudited && banner("warn", el("p", el("strong",
-      t("public.who.alone"))), el("p", t("public.who.alonewhy"))),
+      t("public.not.alone"))), el("p", t("public.who.alonewhy"))),
     named && !directory.find(named) && banner("bad", t("public.who.unlisted",
       { name: named.slice(0, 64) })), nodes, signed(directory, signer)];
   }));
@@ -47,9 +47,9 @@ function party({ session }, one, named) {
   const { books_for: books = [] } = one;
   const now = session.now(), since = Math.min(...sig.map(({ from }) => from));
   /** @type {[string, import("../dom.js").Child][]} */
-  const rows = [[t("public.who.id"), el("span.mono.small", id)]];
+  const rows = [[t("party"), el("span.mono.small", id)]];
   if (org !== id) rows.push([t("public.who.org"), el("span.mono.small", org)]);
-  if (Number.isFinite(since)) rows.push([t("public.who.since"), day(since)]);
+  if (Number.isFinite(since)) rows.push([t("since"), day(since)]);
   if (cadence) rows.push([t("public.who.cadence"), t(`public.who.cadence.${cadence}`)]);
   if (books.length) rows.push([t("public.who.books"), books.join(", ")]);
   rows.push([t("public.who.contact"), contact ? reach(contact)

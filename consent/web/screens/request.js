@@ -124,9 +124,9 @@ function who({ asked, directory }) {
   const party = directory.party(asked.request.client_id);
   const since = Math.min(...party.sig.map(({ from }) => from));
   return card(asked.name, el("p", t("consents.asks")), facts([
-    [t("consents.id"), el("span.mono.small", party.id)],
-    [t("consents.since"), [day(since), " · ",
-      link(t("consents.register"), `register?id=${party.id}`)]],
+    [t("party"), el("span.mono.small", party.id)],
+    [t("since"), [day(since), " · ",
+      link(t("entry"), `register?id=${party.id}`)]],
   ]));
 }
 

@@ -99,13 +99,13 @@ function source(ctx, found, one) {
   const { name, ending, broken, trouble: wrong } = one, ends = ending?.ends;
   return card("", el("p.row.between", el("h2", name), ends ? badge("", t("sources.over"))
     : ending && badge("good", t("sources.on"))),
-  wrong && banner("warn", t(wrong.kind === "unsigned" ? "e.unsigned" : "sources.trouble", { name }),
-    " ", link(t("alarmsee"), "records")),
+  wrong && banner("warn", t(wrong.kind === "unsigned" ? "e.unsigned" : "consents.unsure",
+    { names: name }), " ", link(t("alarmsee"), "records")),
   broken ? el("p", t("sources.unread")) : [facts(known(ctx, found, one)), missing(one)],
   !ends && notes(ctx, found, one),
   more(t("sources.more"), facts([[t("sources.id"), el("span.mono.small", one.source)],
     [t("sources.linkid"), el("span.mono.small", one.link)],
-    [t("sources.register"), link(t("sources.entry"), `register?id=${one.source}`)]])),
+    [t("sources.register"), link(t("entry"), `register?id=${one.source}`)]])),
   !ends && el("div.row", button(t("sources.unlink"), () => unlink(ctx, one), "danger")));
 }
 
@@ -120,7 +120,7 @@ function known({ session }, { directory }, one) {
   const next = nextOf(one, session.month());
   /** @type {[string, import("../dom.js").Child][]} */
   const rows = [[t("sources.since"), monthName(begins)],
-    [t("sources.records"), sent ? t("sources.count", { n: count, day: day(sent),
+    [t("title.records"), sent ? t("sources.count", { n: count, day: day(sent),
       away: away(sent, session.now()) }) : t("sources.nothing")],
     [t("sources.closed"), last ? [el("strong", mass(last.grams.reduce((a, b) => a + b, 0))),
       ` · ${monthName(last.month)}`] : t("sources.nothing")]];

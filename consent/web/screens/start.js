@@ -30,7 +30,7 @@ export function show(ctx) {
 /** @param {Ctx} _ctx @param {Turn} turn */
 const welcome = (_ctx, turn) => el("div.stack",
   el("section.card.hero", icon("vault"), el("p.lead", t("start.lead")), el("p", t("start.what")),
-    el("p", link(t("start.limits"), "limits"))),
+    el("p", link(t("title.limits"), "limits"))),
   el("div.stack.wide", button(t("start.make"), () => turn(age), "primary"),
     button(t("start.open"), () => turn(opening)), button(t("start.recover"), () => turn(opening),
       "quiet")),

@@ -50,9 +50,6 @@ export default /** @type {import("../words.js").Words} */ ({
     "{name}的这一请求已过十分钟。请在平台重新发起。"],
   // The consent screen
   "consents.asks": ["asks for a total of your reductions.", "希望获得您的一项减排总量。"],
-  "consents.id": ["Listed as", "登记编号"],
-  "consents.since": ["Verified since", "核验始于"],
-  "consents.register": ["See the entry", "查看登记"],
   "consents.whatfor": ["What for", "用途"],
   "consents.youget": ["What you get", "您得到什么"],
   "consents.theirwords": ["{name} says: “{words}”", "{name}的说明：“{words}”"],
@@ -154,7 +151,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "consents.seeit": ["See what you share", "查看您的共享"],
   "consents.backto": ["Back to {url}", "回到 {url}"],
   // Lists
-  "consents.tabs": ["Sharing", "共享"],
   "consents.current": ["Current", "当前"],
   "consents.history": ["History", "历史"],
   "consents.state.live": ["active", "有效"],

@@ -98,8 +98,8 @@ export default /** @type {import("../words.js").Words} */ ({
     "It may count: look under Sharing. If it stays so, tell the vault's auditor.",
     "操作已发出，保管库也已收到，但未能证明它已载入公开记录。操作可能已生效，请在“共享”中查看。如果仍然如此，请告知保管库的审计方。",
   ],
-  "e.LateError": ["A part of this app did not arrive. Load the page anew as soon as there is a connection.",
-    "应用的一部分未能载入。请在网络恢复后重新载入页面。"],
+  "e.LateError": ["A part of this app did not arrive as published. Load the page anew as soon as there is a connection.",
+    "应用的一部分未能按公布的内容载入。请在网络恢复后重新载入页面。"],
   "e.AbortError": ["The vault was locked, left or opened anew in the meantime.",
     "保管库在此期间已被锁定、移除或重新打开。"],
   "e.NotAllowedError": [

@@ -26,7 +26,7 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.waits": ["Waiting for you", "待决定"],
   "home.nothing": ["Nothing waits for you.", "目前没有需要您处理的事项。"],
   "home.asks": ["{name} asks for a total", "{name}请求一个总量"],
-  "home.ends": ["ends {when}", "{when}结束"],
+  "home.ends": ["ends {when}", "{when}到期"],
   "home.decide": ["decide", "待决定"],
   "home.ending": ["Sharing with {name} is about to end", "与{name}的共享即将到期"],
   "home.endingwhy": ["It ends by itself {when}. There is nothing you have to do.", "它将在{when}自动结束，您无需操作。"],
@@ -39,7 +39,6 @@ export default /** @type {import("../words.js").Words} */ ({
   // Sharing
   "home.sharing": ["You share now", "正在共享"],
   "home.sharesnone": ["You share nothing at present.", "您目前没有共享任何内容。"],
-  "home.until": ["ends {when}", "{when}到期"],
   "home.allshared": ["Everything you share and shared", "全部共享与历史"],
   "home.enter": ["Open a request", "打开请求"],
   // Pictures

@@ -184,7 +184,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "public.log.allgood": ["Everything that was checked is right.", "所核对的内容均正确。"],
   "public.log.notgood": ["Something is not right.", "有内容不正确。"],
   "public.log.whatthen": ["Try again. If it stays, save the evidence and give it to the auditor.", "请重试。如果仍然如此，请保存证据并交给审计方。"],
-  "public.log.evidence": ["Save the evidence", "保存证据"],
   "public.log.growth": ["How it grew", "增长情况"],
   "public.log.growthwhy": ["Drawn from {n:point|points} that your device knows: entries whose time it proved, and states it saw. While your vault is open, your own entries are among them.",
     "根据您的设备掌握的 {n} 个点绘制：时间已获证明的条目，以及设备见过的状态。保管库打开时，其中包括您自己的条目。"],
@@ -200,7 +199,6 @@ export default /** @type {import("../words.js").Words} */ ({
 
   // Who takes part
   "public.who.lead": ["Everybody who has a part here is listed by the auditor, with name, keys and contact.", "所有参与方都由审计方登记，包括名称、密钥和联系方式。"],
-  "public.who.alone": ["No independent auditor", "没有独立的审计方"],
   "public.who.alonewhy": ["The vault and its auditor are one organisation. This register, and every audit, is its own word.", "保管库与审计方属于同一机构。本名录和每次审计都是其自身的说法。"],
   "public.who.unlisted": ["Nobody of the name {name} is listed here.", "此处没有名为“{name}”的登记。"],
   "public.who.group.vault": ["The vault", "保管库"],
@@ -221,9 +219,7 @@ export default /** @type {import("../words.js").Words} */ ({
   "public.who.role.researcher": ["research", "研究"],
   "public.who.role.buyer": ["buyer", "购买方"],
   "public.who.role.registry": ["carbon registry", "碳登记机构"],
-  "public.who.id": ["Listed as", "登记编号"],
   "public.who.org": ["Organisation", "所属机构"],
-  "public.who.since": ["Verified since", "核验始于"],
   "public.who.cadence": ["Sends records", "发送频率"],
   "public.who.cadence.daily": ["once a day", "每天一次"],
   "public.who.cadence.weekly": ["once a week", "每周一次"],

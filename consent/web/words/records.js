@@ -13,7 +13,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "records.search": ["Search", "搜索"],
   "records.searchhint": ["A place, an act, a source, a day or a receipt number", "地点、行为、来源、日期或凭证号"],
   "records.filter": ["Filter", "筛选"],
-  "records.source": ["Source", "来源"],
   "records.counting": ["What it counts", "计入情况"],
   "records.all": ["All", "全部"],
   "records.show.counts": ["Counts grams", "计入克数"],
@@ -61,8 +60,8 @@ export default /** @type {import("../words.js").Words} */ ({
     "由此设备按公开规则计算。行为是否发生，以记录的经营方所述为准。"],
   "records.steps": ["Every step, and the files it follows", "每一步及所依据的文件"],
   // What does not fit
-  "records.wrong.unsigned": ["The vault shows as {name}'s what {name} did not sign",
-    "保管库以{name}的名义出示了未经{name}签名的内容"],
+  "records.wrong.unsigned": ["What the vault shows of {name} lacks a signature",
+    "保管库出示的{name}的内容缺少应有的签名"],
   "records.wrong.unfit": ["{name}: the figure of {month} is not the sum of its records",
     "{name}：{month}的结算不等于其记录之和"],
   "records.wrong.unreadable": ["{name}: the figure of {month} does not open",

@@ -8,7 +8,6 @@ export default /** @type {import("../words.js").Words} */ ({
     "record.",
     "您选定的服务把加密记录送到这里。只有您的设备能打开，本保管库也打不开。只有经您允许，银行或城市才会收到一个总量，而绝不会收到任何一条记录。",
   ],
-  "start.limits": ["What it cannot do", "它做不到什么"],
   "start.make": ["Make a vault", "创建保管库"],
   "start.open": ["Open my vault here", "在此打开我的保管库"],
   "start.recover": ["I have only my recovery code", "我只有恢复码"],
