@@ -250,7 +250,7 @@ function proof({ holder }, directory, { comparedTo, compared }, entry, kind, see
     [t("activity.list"), index < comparedTo
       ? t("activity.inlist", { name: nameOf(directory, compared) })
       : t("activity.notinlist")],
-    [t("activity.type"), [t(`activity.kind.${kind}`), " (", el("span.mono.small", typ), ")"]]]),
+    [t("activity.type"), [t(KINDS[kind]), " (", el("span.mono.small", typ), ")"]]]),
   el("p.small.mute", t("activity.print")), copyable(name),
   el("div.row", button(t("activity.save"), keep, "quiet")));
 }
