@@ -42,6 +42,31 @@ def test_tab_comes_to_every_control(tour: Tour) -> None:
                 assert window.untabbed() == [], screen.id
 
 
+def test_a_screen_says_only_what_is_so(tour: Tour) -> None:
+    ann, lee = tour.town.people["ann"], tour.town.people["lee"]
+    with tour.window(lee) as window:
+        window.to(WAYS["request"](tour.town, lee))
+        data = window.page.locator("main section", has_text="Will be shared").inner_text()
+        assert "will learn your figure at" in window.text  # of one source
+        assert "do not see which sources" not in data
+        assert "2026-0" not in data
+    with tour.window(ann) as window:
+        window.to(WAYS["request"](tour.town, ann))
+        assert "Each will be the sum of 2 sources" in window.text
+        assert "March 2026, reduction in travel was" in window.text  # April is to come
+        assert window.text.count("They may ask until") == 1
+        window.to(WAYS["sources/link"](tour.town, ann))  # it goes on
+        assert window.page.locator("main .primary").count() == 0
+        window.to(f"grant?id={ann.grants['over'].grant.hex()}")  # nothing left
+        assert "Ask to delete" not in window.text
+        assert "May ask until" not in window.text
+        assert " days" not in window.text.replace("at most 30 days", "")
+        window.to(f"grant?id={ann.grants['shop'].grant.hex()}")  # paused
+        assert "Held back while paused" in window.text
+        assert "fetch it now" not in window.text
+        assert window.text.count("2.308") == 1
+
+
 # Controls: what these tests look for, they find
 
 

@@ -1,6 +1,6 @@
 // The frame around every screen: routes, bars, notes, language, look; the last module to run.
 
-import { announce, banner, button, closeDialogs, el, go, icon, link, skeleton, trouble }
+import { banner, button, closeDialogs, el, go, icon, link, skeleton, trouble }
   from "./dom.js";
 import { bring, late } from "./late.js";
 import { openHere } from "./lock.js";
@@ -154,17 +154,13 @@ function build() {
     el("header.top", el("a.logo", { href: "#/home" }, icon("vault"), t("app")),
       session.holder ? [
         el("a", { href: "#/settings", "aria-label": t("title.settings") }, icon("settings")),
-        button(el("span", icon("lock"), el("span.hidden", t("lock"))), lockNow)]
+        button(el("span", icon("lock"), el("span.hidden", t("lock"))),
+          () => session.lock())]
         : button(el("span", { lang: other }, other === "en" ? "English" : "中文"),
           () => session.prefer("locale", other))),
     el("div.wrap", session.config.demo && el("aside.demo", t("demo")), main, footer()), tabs,
     el("p.toast", { id: "said", "aria-live": "polite" }));
 }
-
-const lockNow = async () => {
-  await session.lock();
-  announce(t("locked"));
-};
 
 /** @param {Event} event */
 const skip = (event) => {
@@ -241,6 +237,20 @@ session.addEventListener("prefs", () => {
   show(true, spot);
 });
 dark.addEventListener("change", look);
+// What went wrong is said once on a screen; one button tries all of it.
+const TROUBLE = "section.card.note.bad";
+new MutationObserver(() => {
+  const said = new Set();
+  for (const one of [...main.querySelectorAll(TROUBLE), ...notes.querySelectorAll(".bad")]) {
+    const { textContent } = one.querySelector("p") ?? one;
+    one.toggleAttribute("hidden", said.has(textContent));
+    said.add(textContent);
+  }
+}).observe(main, { childList: true, subtree: true });
+main.addEventListener("click", ({ target, isTrusted }) => isTrusted
+  && /** @type {Element} */ (target).matches(`${TROUBLE} button`)
+  && main.querySelectorAll(`${TROUBLE}[hidden] button`).forEach((one) =>
+    one.dispatchEvent(new Event("click"))), true); // the own act takes it away
 await begin();
 
 const worker = "/sw.js";

@@ -3,8 +3,9 @@
 import { gramsOf } from "./decisions.js";
 import { windowsOfGrant } from "./messages.js";
 import { addMonths, joinWindow, monthAt } from "./months.js";
+import { PURPOSE_WORDS } from "./notices.js";
 import { ENDED, mintedFor } from "./state.js";
-import { addWords, category, listed, mass, monthName, sentence, span, t } from "./words.js";
+import { addWords, category, listed, locale, sentence, span, t } from "./words.js";
 import words from "./words/consents.js";
 
 addWords(words);
@@ -100,12 +101,14 @@ export const groupsOf = (figures) => ({
   none: figures.filter(({ grams, sources, taken }) => grams === null && !sources && !taken),
 });
 
-/** The newest closed months of these links as an example: as many as a window has.
+/** The newest closed months of these links as an example: as many as a window has, none to come.
  * @param {OwnLink[]} links of sources that count for the platform @param {number[]} categories
- * @param {number} step @returns {{window: string[], grams: number} | null} */
-export function exampleOf(links, categories, step) {
+ * @param {number} step @param {string[]} [ahead] the months of the figures to come
+ * @returns {{window: string[], grams: number} | null} */
+export function exampleOf(links, categories, step, ahead = []) {
   const closes = links.flatMap((one) => one.closes).filter(({ rejected }) => !rejected);
-  const months = new Set(closes.map(({ month }) => month)), newest = [...months].sort().at(-1);
+  const months = new Set(closes.map(({ month }) => month).filter((one) => !ahead.includes(one)));
+  const newest = [...months].sort().at(-1);
   if (!newest) return null;
   const window = Array.from({ length: step }, (_, i) => addMonths(newest, i + 1 - step));
   if (!window.every((month) => months.has(month))) return null;
@@ -148,6 +151,10 @@ export const changesOf = (before, after) => COMPARED.map((member) => ({ member, 
 export const scopeWords = (scope) =>
   scope.length === 7 ? t("consents.all") : listed(scope.map(category));
 
+/** What for, in few words. @param {string[]} purposes */
+export const purposeWords = (purposes) =>
+  listed(purposes.map((one) => PURPOSE_WORDS[locale()][one] ?? one));
+
 /** "October 2026, reduction in travel". @param {string[]} window @param {number[]} scope */
 export const whatWords = (window, scope) => t("consents.what", {
   span: span(window[0], /** @type {string} */ (window.at(-1))), scope: scopeWords(scope) });
@@ -160,8 +167,5 @@ export const begin = (word) => word.slice(0, 1).toUpperCase() + word.slice(1);
 
 /** What becomes of a window, in words. @param {Coming} coming @param {number} ahead
  * @returns {string} */
-export function turnWords({ turn, window, grams, why }, ahead) {
-  if (turn === "failed") return sentence(why);
-  return t(`consents.turn.${turn}`, { month: monthName(window[0]), ahead,
-    mass: grams === null ? "" : mass(grams) });
-}
+export const turnWords = ({ turn, why }, ahead) =>
+  turn === "failed" ? sentence(why) : t(`consents.turn.${turn}`, { ahead });

@@ -1,6 +1,7 @@
 // The app's words in English and Chinese, and how each of them writes numbers, dates and masses.
 
 import { CATEGORY_WORDS } from "./categories.js";
+import { localTime } from "./months.js";
 import shell from "./words/shell.js";
 import start from "./words/start.js";
 import errors from "./words/errors.js";
@@ -70,7 +71,7 @@ const OWN = [
 ];
 
 /** @param {number} n @param {Intl.NumberFormatOptions} [how] @returns {string} */
-export const number = (n, how) => new Intl.NumberFormat(now, how).format(n);
+export const number = (n, how) => new Intl.NumberFormat(now, how).format(n).replace("-", "−");
 
 /** Grams as people read them: kg with one decimal, g below 1 kg.
  * @param {number|bigint} grams @param {number} [digits] @returns {string} */
@@ -104,13 +105,14 @@ export function monthName(month, short = false) {
 export const span = (first, last) =>
   first === last ? monthName(first) : t("span", { first: monthName(first), last: monthName(last) });
 
-/** How far a time lies ahead or back: "in 12 days". @param {number} unix @param {number} at now
- * @returns {string} */
+/** How far a time lies ahead or back: "in 12 days" of the calendar. @param {number} unix
+ * @param {number} at now @returns {string} */
 export function away(unix, at) {
   const s = unix - at, how = new Intl.RelativeTimeFormat(now, { numeric: "auto" });
   if (Math.abs(s) < 3600) return how.format(Math.round(s / 60), "minute");
   if (Math.abs(s) < 86400) return how.format(Math.round(s / 3600), "hour");
-  return how.format(Math.trunc(s / 86400), "day");
+  const [to, from] = [unix, at].map((one) => Date.parse(localTime(one, zone).slice(0, 10)));
+  return how.format((to - from) / 86400000, "day");
 }
 
 /** A list of words: "a, b and c". @param {string[]} words @returns {string} */

@@ -56,7 +56,7 @@ test("grams below a kilogram are whole, above it kg with one decimal", () => {
   assert.deepEqual(both(() => mass(999)), ["999 g", "999克"]);
   assert.deepEqual(both(() => mass(1000)), ["1.0 kg", "1.0千克"]);
   assert.deepEqual(both(() => mass(12_480n)), ["12.5 kg", "12.5千克"]);
-  assert.deepEqual(both(() => mass(-1500)), ["-1.5 kg", "-1.5千克"]);
+  assert.deepEqual(both(() => mass(-1500)), ["−1.5 kg", "−1.5千克"]);
   assert.deepEqual(both(() => mass(1_234_567)), ["1,234.6 kg", "1,234.6千克"]);
   assert.equal(plain(mass(20_000, 0)), "20 kg");
 });
@@ -77,8 +77,13 @@ test("times are the vault's, whatever zone the machine is in", () => {
   assert.match(time(midnight), /Oct 31, 2026, 17:00/);
 });
 
-test("time left is told in whole days, hours or minutes", () => {
-  assert.deepEqual(both(() => away(12.9 * 86400, 0)), ["in 12 days", "12天后"]);
+test("time left is told in days of the vault's calendar, in hours or minutes", () => {
+  assert.deepEqual(both(() => away(12.9 * 86400, 0)), ["in 13 days", "13天后"]);
+  const [may, june] = ["2026-05-02T09:00+08:00", "2026-06-01T00:00+08:00"].map((one) =>
+    Date.parse(one) / 1000);
+  assert.deepEqual([away(june, may), away(may, june)], ["in 30 days", "30 days ago"]);
+  setZone("Europe/Berlin"); // it is still May there
+  assert.equal(away(june, may), "in 29 days");
   assert.deepEqual(both(() => away(0, 2 * 86400)), ["2 days ago", "前天"]);
   assert.equal(away(7200, 0), "in 2 hours");
   assert.equal(away(600, 0), "in 10 minutes");

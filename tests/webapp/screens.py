@@ -288,6 +288,12 @@ class Tour:
         fails = state in ("loading", "error") or (screen.route, state) == ("request", "offline")
         if not fails and main.locator(TROUBLE).count():
             self.wrong.append(f"{self.locale} {screen.id}-{state}: {main.inner_text()[:300]}")
+        if state == "error":
+            said = [str(one) for one in main.locator(".note.bad").evaluate_all(_SAID) if one]
+            if len(set(said)) < len(said):
+                self.wrong.append(f"{self.locale} {screen.id}: says the same twice: {said}")
+            if screen.route == "sources" and main.locator("dl:visible").count():
+                self.wrong.append(f"{self.locale} sources: facts of what cannot be read")
         if screen.route in STILL.get(state, ()):
             return
         wanted = {"loading": LOADED, "error": FAILED, "empty": EMPTY, "offline": UNREACHED}
@@ -333,10 +339,13 @@ def _wrong_code(window: Window) -> None:
         window.page.locator("main button").nth(1).click()
     window.page.locator("main input").fill("0000-0000-0000-0000-0000-0000-0000-0000-0")
     window.page.locator("main .card .wide button.primary").last.click()
-    window.page.locator("main .wrong:not(:empty)").first.wait_for()
+    window.page.locator("main .card [role=alert]:not(:empty)").first.wait_for()
 
 
 # What people read
+
+_SAID = """(all) => all.map((one) =>
+  one.checkVisibility() && (one.querySelector("p") ?? one).textContent)"""
 
 _TEXTS = """() => {
   const said = [], lang = document.documentElement.lang;

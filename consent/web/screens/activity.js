@@ -7,31 +7,29 @@ import { nameOf } from "../directory.js";
 import { readEnvelope } from "../encoding.js";
 import { fetchListed } from "../lists.js";
 import { open } from "../messages.js";
-import { PURPOSE_WORDS } from "../notices.js";
 import { compareAll } from "../reading.js";
-import { begin, scopeWords } from "../sharing.js";
-import { addWords, locale, mass, monthName, number, sentence, span, t, time } from "../words.js";
+import { begin, purposeWords, scopeWords } from "../sharing.js";
+import { addWords, mass, monthName, number, sentence, span, t, time } from "../words.js";
 import words from "../words/activity.js";
 import { leftBadge } from "./grant.js";
 import { unsure } from "./leaving.js";
 
 addWords(words);
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../activity.js").Watched} Watched */
-/** @typedef {import("../monitor.js").Shown} Shown */
-/** @typedef {import("../monitor.js").Alarm} Alarm */
-/** @typedef {import("../directory.js").Directory} Directory */
-/** @typedef {import("../records.js").OwnLink} OwnLink */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Watched } from "../activity.js" */
+/** @import { Alarm, Shown } from "../monitor.js" */
+/** @import { Directory } from "../directory.js" */
+/** @import { OwnLink } from "../records.js" */
+/** @import { Compared } from "../reading.js" */
+/** @import { Grant } from "../side.js" */
 /** who: the party it concerns; by: whose act it was, where no device of the person did it.
  * @typedef {{entry: Shown, kind: Kind, who: string, says: string, also: string, by: string,
  *   grams: number | null, compared: Compared | null}} Row compared: a figure that left */
-/** @typedef {import("../reading.js").Compared} Compared */
 /** @typedef {"figure" | "sharing" | "source" | "vault"} Kind */
 /** @typedef {{directory: Directory, links: OwnLink[] | null, left: Left,
  *   grants: Map<string, Grant>,
  *   sources: Map<string, string>, closes: Map<string, {link: string, month: string}>}} Known */
-/** @typedef {import("../side.js").Grant} Grant */
 /** What left, beside the own closes, by the names of the entries.
  * @typedef {Map<string, Compared>} Left */
 
@@ -232,12 +230,12 @@ function line(ctx, directory, watched, { entry, says, also, by, grams, kind, com
   grams !== null && el("strong.num", mass(grams, 3))),
   el("details", el("summary.small", t(seen ? "activity.proved" : "activity.provedlog"), " ",
     !isFirst(watched) && watched.fresh.has(index) && badge("", t("activity.isnew"))),
-  proof(ctx, directory, watched, entry, !!seen))];
+  proof(ctx, directory, watched, entry, kind, !!seen))];
 }
 
 /** @param {Ctx} ctx @param {Directory} directory @param {Watched} watched @param {Shown} entry
- * @param {boolean} seen by witnesses */
-function proof({ holder }, directory, { comparedTo, compared }, entry, seen) {
+ * @param {Kind} kind @param {boolean} seen by witnesses */
+function proof({ holder }, directory, { comparedTo, compared }, entry, kind, seen) {
   const { index, typ, name, at } = entry;
   const keep = async () => {
     const found = (await fetchListed(holder.wire)).find((one) => one.index === index);
@@ -252,8 +250,9 @@ function proof({ holder }, directory, { comparedTo, compared }, entry, seen) {
     [t("activity.list"), index < comparedTo
       ? t("activity.inlist", { name: nameOf(directory, compared) })
       : t("activity.notinlist")],
-    [t("activity.type"), el("span.mono.small", typ)]]), el("p.small.mute", t("activity.print")),
-  copyable(name), el("div.row", button(t("activity.save"), keep, "quiet")));
+    [t("activity.type"), [t(KINDS[kind]), " (", el("span.mono.small", typ), ")"]]]),
+  el("p.small.mute", t("activity.print")), copyable(name),
+  el("div.row", button(t("activity.save"), keep, "quiet")));
 }
 
 // What an entry says, in words
@@ -318,7 +317,7 @@ const SAYS = {
   "cv1-release": ({ grant, window, purpose }, known, { name }) => ({ kind: "figure",
     key: "release", ...ofGrant(known, grant, window), by: known.directory.listing.vault,
     grams: known.left.get(name)?.grams ?? null,
-    also: t("activity.also.release", { purpose: PURPOSE_WORDS[locale()][purpose] ?? purpose }) }),
+    also: t("activity.also.release", { purpose: purposeWords([purpose]) }) }),
   "cv1-refusal": ({ grant, window, reason }, known) => ({ kind: "figure", key: "refusal",
     ...ofGrant(known, grant, window), by: known.directory.listing.vault,
     also: t("activity.also.refusal", { why: WHY.has(reason) ? t(`activity.why.${reason}`)

@@ -1,20 +1,19 @@
 // What this person shares now, and what they shared or refused before.
-import { badge, busy, button, card, el, empty, link, tabs, trouble } from "../dom.js";
+import { busy, button, card, el, empty, link, tabs, trouble } from "../dom.js";
 import { begin, coming, isOver, nextOf, scopeAsked, scopeWords, standingOf, stepWords, whatWords }
   from "../sharing.js";
-import { away, day, sentence, span, t } from "../words.js";
+import { away, day, mass, sentence, span, t } from "../words.js";
 import { aimOf, isUnproved, readTemplates, standingBadge, stopFlow, turnSayer, unproved }
   from "./grant.js";
 import { unsure } from "./leaving.js";
 import { requestRow } from "./requests.js";
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../decisions.js").Asked} Asked */
-/** @typedef {import("../directory.js").Directory} Directory */
-/** @typedef {import("../side.js").OwnGrant} OwnGrant */
-/** @typedef {import("../sharing.js").Coming} Coming */
-/** @typedef {import("../sharing.js").Standing} Standing */
-/** @typedef {import("../templates.js").Templates} Templates */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Asked } from "../decisions.js" */
+/** @import { Directory } from "../directory.js" */
+/** @import { OwnGrant } from "../side.js" */
+/** @import { Coming, Standing } from "../sharing.js" */
+/** @import { Templates } from "../templates.js" */
 /** lost: why the requests could not be read
  * @typedef {{requests: Asked[], lost: unknown, owns: OwnGrant[], directory: Directory,
  *   templates: Templates | null}} Found */
@@ -52,9 +51,8 @@ function current(ctx, found) {
   if (!open.length && !owns.length && !found.lost)
     return empty(t("consents.nothing"), t("consents.nothingwhy"),
       link(t("consents.enter"), "requests", "btn"));
-  const title = el("span.row", t("consents.waiting"), badge("warn", t("consents.pending")));
-  return [unread(ctx, found), open.length > 0 && card(title, el("ul.list", open.map((one) =>
-    el("li", requestRow(ctx, one))))),
+  return [unread(ctx, found), open.length > 0 && card(t("consents.waiting"),
+    el("ul.list", open.map((one) => el("li", requestRow(ctx, one))))),
   ...limited(owns.map((own) => () => consentCard(ctx, found, own)))];
 }
 
@@ -128,6 +126,7 @@ function nextWords(ctx, own, all, say) {
   if (!next) return t("consents.nonext");
   const paused = standing(ctx, own) === "paused", empty = ["taken", "none"].includes(next.turn);
   return t(empty ? "consents.empty" : "consents.next", {
-    what: begin(whatWords(next.window, own.grant.categories)),
+    what: [begin(whatWords(next.window, own.grant.categories)), next.turn === "ready"
+      && next.grams !== null && mass(next.grams, 3)].filter(Boolean).join(" · "),
     turn: paused ? t("consents.turn.paused") : say(next) });
 }

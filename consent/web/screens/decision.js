@@ -83,7 +83,7 @@ async function deny({ ctx, asked }) {
 async function allow(view, choice) {
   const { ctx: { holder, session }, asked } = view;
   const terms = /** @type {Terms} */ (termsOf(view, choice));
-  const blind = await choice.blind.catch(() => null);
+  const blind = (await choice.shown?.catch(() => null))?.blind;
   if (!blind) return announce(t("consents.unshown"));
   if (blind.length && !await confirm({ title: t("consents.blindask"), text: el("div.stack",
     el("p", blindWords(blind)), el("p", t("consents.blindwhy"))), yes: t("consents.allow"),

@@ -6,23 +6,20 @@ import { exportRecord, historyOf } from "../dpv.js";
 import { textHash } from "../encoding.js";
 import { fetchListed } from "../lists.js";
 import { compareRelease, readTokens, unchecked } from "../reading.js";
-import { begin, coming, isOver, scopeWords, standingOf, stepWords, turnWords, whatWords }
-  from "../sharing.js";
+import { begin, coming, isOver, purposeWords, scopeWords, standingOf, stepWords, turnWords,
+  whatWords } from "../sharing.js";
 import { mintedFor } from "../state.js";
 import { fetchTemplates } from "../templates.js";
-import { away, day, listed, locale, mass, span, t, time } from "../words.js";
+import { away, day, locale, mass, span, t, time } from "../words.js";
 import { noticeParts, receiptButton } from "./decision.js";
 import { unsure } from "./leaving.js";
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../directory.js").Directory} Directory */
-/** @typedef {import("../side.js").Grant} Grant */
-/** @typedef {import("../side.js").OwnGrant} OwnGrant */
-/** @typedef {import("../reading.js").Compared} Compared */
-/** @typedef {import("../sharing.js").Coming} Coming */
-/** @typedef {import("../sharing.js").Standing} Standing */
-/** @typedef {import("../sharing.js").Use} Use */
-/** @typedef {import("../templates.js").Templates} Templates */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Directory } from "../directory.js" */
+/** @import { Grant, OwnGrant } from "../side.js" */
+/** @import { Compared } from "../reading.js" */
+/** @import { Coming, Standing, Use } from "../sharing.js" */
+/** @import { Templates } from "../templates.js" */
 /** @typedef {{own: OwnGrant, owns: OwnGrant[], directory: Directory, templates: Templates | null,
  *   name: string, standing: Standing}} One templates: null where they could not be read */
 
@@ -32,13 +29,13 @@ export async function show(ctx) {
   const [owns, directory, templates] = await Promise.all([session.grants(), holder.held(),
     readTemplates(holder)]);
   const own = owns.find(({ grant }) => grant.grant === id);
-  if (!own) return empty(t("consents.unknown"), "", link(t("title.consents"), "consents", "btn"));
+  if (!own) return empty(t("consents.unknown"), "", link(t("consents.tolist"), "consents", "btn"));
   const name = nameOf(directory, own.grant.platform);
   const standing = standingOf(own, holder.device.state, session.past());
   const one = { own, owns, directory, templates, name, standing };
   ctx.title(name);
-  return el("div.stack", top(ctx, one), unsure(ctx), moving(ctx, one), deletion(ctx, one),
-    terms(ctx, one), papers(ctx, one));
+  return el("div.stack", top(ctx, one), unsure(ctx), moving(ctx, one), terms(ctx, one),
+    papers(ctx, one));
 }
 
 // What ends a consent stands on nothing that a vault or a platform may leave out: names and words
@@ -63,7 +60,7 @@ function moving(ctx, one) {
   const place = el("div.stack", skeleton());
   const draw = () => {
     figures(ctx, one).then((cards) => place.replaceChildren(...el("div", cards).childNodes),
-      (error) => place.replaceChildren(trouble(error, draw)));
+      (error) => place.replaceChildren(trouble(error, draw), deletion(ctx, one)));
     return place;
   };
   return ctx.live(draw);
@@ -196,8 +193,8 @@ async function figures(ctx, one) {
     && banner("bad", t("consents.leftwrong"), " ", link(t("title.activity"), "activity")),
   left.length ? shortList(rows) : el("p.mute", t("consents.noneleft", { name }))),
   rest.length > 0 && card(t(isOver(standing) ? "consents.nevergo" : "consents.willleave"),
-    standing === "paused" && el("p", t("consents.turn.paused")),
-    shortList(rest.map((one) => comingRow(one, scope, say))))];
+    shortList(rest.map((one) => comingRow(one, scope, say)))),
+  (left.length > 0 || one.own.deletion) && deletion(ctx, one)];
 }
 
 /** Everything that left, beside this person's own closes; tokens are read after the releases.
@@ -235,19 +232,20 @@ function leftRow({ release, place: { at, index, cosigned } }, compared, scope) {
 export async function turnSayer({ session, holder }, grant, standing) {
   const links = await session.links(), now = session.now(), { ahead, zone } = session;
   return (one) => {
-    const { turn, grams, window } = one;
+    const { turn, window } = one;
     if (isUnproved(standing) && ["open", "ready"].includes(turn))
       return t("consents.turn.unconfirmed");
+    if (standing === "paused" && turn === "ready") return t("consents.turn.held");
     const entry = turn === "open" && mintedFor(holder.device.state, grant.grant, window);
     if (entry && unchecked(links, entry.cells, now, zone)) return t("consents.turn.unchecked");
-    return turn === "ready" && grams !== null
-      ? t("consents.turn.ready", { mass: mass(grams, 3) }) : turnWords(one, ahead);
+    return turnWords(one, ahead);
   };
 }
 
 /** @param {Coming} one @param {number[]} scope @param {(one: Coming) => string} say */
 const comingRow = (one, scope, say) => el("li.item",
-  el("span", begin(whatWords(one.window, scope)), el("br"), el("span.mute.small", say(one))),
+  el("span", begin(whatWords(one.window, scope)), one.turn !== "ended"
+    && [el("br"), el("span.mute.small", say(one))]),
 one.turn === "ready" && one.grams !== null && el("strong.num", mass(one.grams, 3)));
 
 const SHOWN = 6;
@@ -259,12 +257,13 @@ const shortList = (rows) => [el("ul.list", rows.slice(0, SHOWN)), rows.length > 
 // What the platform is asked to delete
 
 /** @param {Ctx} ctx @param {One} one */
-function deletion(ctx, { own: { grant, deletion: told }, name }) {
+function deletion(ctx, { own: { grant, deletion: told }, name, standing }) {
   const ask = async () => {
     await ctx.holder.askDeletion(grant);
     done(ctx, t("consents.delete.asked", { name }));
   };
-  return card(t("consents.delete"), el("p", t(`consents.delete.${told ?? "no"}`, { name })),
+  return card(t("consents.delete"), el("p", t(`consents.delete.${told ?? "no"}`, { name }),
+    told || isOver(standing) ? "" : ` ${t("consents.delete.going")}`),
     told !== "asked" && el("div.row",
       button(t(told ? "consents.askagain" : "consents.askdelete"), ask)));
 }
@@ -272,18 +271,18 @@ function deletion(ctx, { own: { grant, deletion: told }, name }) {
 // What was agreed
 
 /** @param {Ctx} ctx @param {One} one */
-function terms({ session }, { own: { grant }, directory, templates, name }) {
-  const { purpose, benefit } = aimOf(templates, grant.template);
+function terms({ session }, { own: { grant }, directory, templates, name, standing }) {
+  const { purpose, benefit } = aimOf(templates, grant.template), over = isOver(standing);
   const { contact } = directory.find(grant.platform) ?? {};
   return card(t("consents.agreed"), facts([
     [t("consents.who"), [name, " · ", el("span.mono.small", grant.platform), " · ",
       link(t("entry"), `register?id=${grant.platform}`)]],
-    [t("consents.whatfor"), [begin(purpose), " · ", listed(grant.purposes.map((one) =>
-      t(`consents.dpv.${one}`)))]],
+    [t("consents.whatfor"), [begin(purpose), " · ", purposeWords(grant.purposes)]],
     ...(benefit ? [/** @type {[string, string]} */ ([t("consents.youget"), begin(benefit)])] : []),
     [t("category"), begin(scopeWords(grant.categories))],
     [t("consents.period"), `${span(grant.first, grant.last)} · ${stepWords(grant.step)}`],
-    [t("consents.item.until"), `${day(grant.until)} · ${away(grant.until, session.now())}`],
+    [t(over ? "consents.wasuntil" : "consents.item.until"), over ? day(grant.until)
+      : `${day(grant.until)} · ${away(grant.until, session.now())}`],
     [t("consents.kept"), t("consents.days", { n: grant.data_life_days })],
     [t("consents.item.show_sources"), t(grant.show_sources ? "consents.yes" : "consents.no")],
     [t("consents.given"), time(grant.iat)],

@@ -14,11 +14,10 @@ import { troubles } from "./records.js";
 
 addWords(words);
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../dom.js").Child} Child */
-/** @typedef {import("../directory.js").Directory} Directory */
-/** @typedef {import("../reading.js").MonthSum} MonthSum */
-/** @typedef {import("../reading.js").Read} Read */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Child } from "../dom.js" */
+/** @import { Directory } from "../directory.js" */
+/** @import { MonthSum, Read } from "../reading.js" */
 /** @typedef {{links: Read[], months: MonthSum[], directory: Directory, running: string}} Found */
 
 const SOON = 14 * 86400, SHOWN = 50;
@@ -58,7 +57,7 @@ function figures({ months, running }) {
     figure(t("home.year", { year }), total(here), t("home.acts", { n: here.length }))),
   el("p.small.mute", t("home.what"), " ", open.length > 0
     && t("home.open", { month: monthName(open[0]) })),
-  el("p.small", el("strong", t("records.only")), " ", el("span.mute", t("records.onlywhy"))));
+  el("p.small", t("home.only")));
 }
 
 /** @param {string} title @param {number} grams @param {Child} note */

@@ -6,8 +6,7 @@ import { completeIn, exampleOf, groupsOf, stepWords, whatWords } from "../sharin
 import { cellsOf } from "../tokens.js";
 import { listed, mass, monthName, span, t } from "../words.js";
 
-/** @import { Asked, Figure } from "../decisions.js" */
-/** @import { Directory } from "../directory.js" */
+/** @import { Figure } from "../decisions.js" */
 /** @import { Terms } from "../messages.js" */
 /** @import { OwnLink } from "../records.js" */
 /** @import { Ctx } from "./registry.js" */
@@ -35,17 +34,16 @@ export function unsure({ session, holder, live: redrawn }) {
 /** The figures; what is allowed waits for those of its own choice. @param {View} view
  * @param {Choice} choice @param {Terms | null} terms */
 export async function figuresOf(view, choice, terms) {
-  const shown = leaving(view, terms);
-  choice.blind = shown.then(({ blind }) => blind);
-  choice.blind.catch(() => {}); // it is shown in place of the figures
-  return (await shown).node;
+  choice.shown = leaving(view, terms);
+  return (await choice.shown).node; // an error is shown in place of the figures
 }
 
 /** @param {View} view @param {Terms | null} terms
- * @returns {Promise<{node: HTMLElement, blind: string[][]}>} */
-async function leaving(view, terms) {
+ * @returns {Promise<{node: HTMLElement, blind: string[][], single: boolean}>} */
+export async function leaving(view, terms) {
   if (!terms)
-    return { node: card(t("consents.leaves"), el("p", t("consents.tickone"))), blind: [] };
+    return { node: card(t("consents.leaves"), el("p", t("consents.tickone"))), blind: [],
+      single: false };
   const { ctx: { session, holder }, asked, directory } = view;
   const links = await session.links(), org = directory.orgOf(terms.platform);
   const own = links.filter(({ source }) => directory.find(source)?.org === org);
@@ -54,7 +52,9 @@ async function leaving(view, terms) {
   const blind = windows(all.length ? await blindOf(view, org, all, counted) : []);
   const ahead = all.filter(({ window }) => !blind.includes(window));
   const few = known.slice(0, SHOWN), rest = known.slice(SHOWN);
-  const row = (/** @type {Figure} */ one) => figureRow(asked, terms, one, counted, directory);
+  const only = t("consents.onesource", { name: asked.name, source: counted.length === 1
+    ? nameOf(directory, counted[0].source) : t("consents.thissource") });
+  const row = (/** @type {Figure} */ one) => figureRow(terms, one, only);
   const node = card(t("consents.leaves"), el("p.mute", t("consents.onlythese",
     { name: asked.name }), terms.show_sources ? [" ", t("consents.withsources",
     { name: asked.name })] : null), el("ul.list", few.map(row)),
@@ -63,13 +63,13 @@ async function leaving(view, terms) {
     blind.length > 0 && banner("warn", blindWords(blind), " ",
       link(t("alarmsee"), "records")),
     known.length + all.length === 0 && banner("warn", t("consents.nothingwould")),
-    ahead.length > 0 && coming(terms, ahead, counted),
+    ahead.length > 0 && coming(terms, ahead, counted, only),
     taken.length > 0 && el("p.small",
       t("consents.taken", { name: asked.name, spans: spans(windows(taken)) })),
     none.length > 0 && el("p.small", t("consents.nonefor", { spans: spans(windows(none)) })),
     own.length > 0 && el("p.small", t("consents.ownleft", { name: asked.name,
       sources: listed(own.map((one) => nameOf(directory, one.source))) })));
-  return { node, blind };
+  return { node, blind, single: [...known, ...all].some(({ sources }) => sources === 1) };
 }
 
 /** Those that may leave although this device cannot show them: not all that is missing is to come.
@@ -93,27 +93,24 @@ const windows = (figures) => figures.map(({ window }) => window);
 export const spans = (windows) => listed(windows.map((window) =>
   span(window[0], /** @type {string} */ (window.at(-1)))));
 
-/** @param {Asked} asked @param {Terms} terms @param {Figure} figure @param {OwnLink[]} counted
- * @param {Directory} directory */
-function figureRow(asked, terms, { window, grams, sources }, counted, directory) {
-  const only = counted.length === 1 ? nameOf(directory, counted[0].source)
-    : t("consents.thissource");
+/** @param {Terms} terms @param {Figure} figure @param {string} only what one of one source says */
+function figureRow(terms, { window, grams, sources }, only) {
   return el("li.item", el("span", whatWords(window, terms.categories), el("br"),
-    el("span.mute.small", sources === 1
-      ? t("consents.onesource", { name: asked.name, source: only })
+    el("span.mute.small", sources === 1 ? only
       : t("consents.sumof", { n: sources }))),
   el("strong.num", mass(/** @type {number} */ (grams), 3))); // to the gram, as it leaves
 }
 
 /** Figures that are not there yet, as one line, with an example of the person's own.
- * @param {Terms} terms @param {Figure[]} ahead @param {OwnLink[]} counted */
-function coming({ categories, step }, ahead, counted) {
+ * @param {Terms} terms @param {Figure[]} ahead @param {OwnLink[]} counted @param {string} only */
+function coming({ categories, step }, ahead, counted, only) {
+  const example = exampleOf(counted, categories, step, windows(ahead).flat());
+  const sums = [...new Set(ahead.map(({ sources }) => sources))].sort((a, b) => a - b);
   const first = ahead[0].window[0], last = /** @type {string} */ (ahead.at(-1)?.window.at(-1));
-  const example = exampleOf(counted, categories, step);
   return el("div.note", el("p", t("consents.ahead", { n: ahead.length, span: span(first, last),
     step: stepWords(step), month: monthName(completeIn(ahead[0].window)) })),
-  el("p", badge("warn", t("consents.example")), " ", example
-    ? t("consents.exampleis", { what: whatWords(example.window, categories),
-      mass: mass(example.grams, 3) })
-    : t("consents.noexample")));
+  el("p", sums.at(-1) === 1 ? only : t("consents.sumsof", { n: sums.join("–") })),
+  example && el("p", badge("warn", t("consents.example")), " ",
+    t("consents.exampleis", { what: whatWords(example.window, categories),
+      mass: mass(example.grams, 3) })));
 }

@@ -4,7 +4,7 @@ import { announce, badge, banner, busy, button, card, choice, copyable, el, fact
   more } from "../dom.js";
 import { checkLink, nameOf } from "../directory.js";
 import { b64u, hex, readEnvelope, sha256, text, unb64u, utf8 } from "../encoding.js";
-import { VaultError } from "../errors.js";
+import { VaultError, isError } from "../errors.js";
 import { openState, random, sealState, stateKey } from "../keys.js";
 import { open } from "../messages.js";
 import { addWords, away, monthName, t, time } from "../words.js";
@@ -12,9 +12,8 @@ import words from "../words/sources.js";
 
 addWords(words);
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../directory.js").Directory} Directory */
-/** @typedef {import("../directory.js").Party} Party */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Directory, Party } from "../directory.js" */
 /** code is base64url here. @typedef {{source: string, nonce: string, link: string, code: string,
  *   digits: string, at: number}} Start */
 
@@ -23,16 +22,19 @@ const NAME = "starts", NONCE = /^[0-9a-f]{32}$/, LIFE = 600, KEPT = 86400;
 /** What the address asks for: a start, an answer, or the start that waits for one.
  * @param {Ctx} ctx */
 export const show = (ctx) => el("div.stack", busy(async () => {
-  const [starts, directory] = await Promise.all([readStarts(ctx), ctx.session.directory()]);
-  return { starts, directory };
-}, ({ starts, directory }) => {
+  const { session, holder } = ctx;
+  const [starts, directory, links] = await Promise.all([readStarts(ctx), session.directory(),
+    holder.links().catch((error) => isError(error, "unreachable") ? null : [])]);
+  const going = session.offline ? null : links?.filter(({ ends }) => !ends);
+  return { starts, directory, linked: going?.map((one) => holder.knownLinks[one.link]?.source) };
+}, ({ starts, directory, linked }) => {
   const { params } = ctx, answer = params.get("answer") ?? params.get("c");
   if (answer) return answered(ctx, directory, starts, answer);
   const source = params.get("source"), nonce = plain(params.get("nonce") ?? "");
   const same = starts.find((one) => one.source === source && one.nonce === nonce);
-  if (source && !same) return asked(ctx, directory, source, nonce);
+  if (source && !same) return asked(ctx, directory, linked, source, nonce);
   if (same ?? starts.length) return waiting(ctx, directory, starts, same ?? starts[0]);
-  return choosing(ctx, directory);
+  return choosing(ctx, directory, linked);
 }));
 
 /** @param {string} nonce as somebody typed it */
@@ -65,30 +67,28 @@ const without = (start) => (starts) => starts.filter(({ link: id }) => id !== st
 
 // 0: where to begin
 
-/** @param {Ctx} ctx @param {Directory} directory */
-function choosing(ctx, directory) {
+/** Sources with a link that goes on, where the vault can be reached.
+ * @typedef {string[] | undefined} Linked */
+/** @param {Ctx} ctx @param {Directory} directory @param {Linked} linked */
+function choosing(ctx, directory, linked) {
   const found = directory.listing.entries.filter(({ roles }) => roles.includes("source"));
   return [card(t("sources.how"), el("p", t("sources.howtext")), el("ol.list",
     ["first", "second", "third"].map((step, n) =>
       el("li.item", `${n + 1}. ${t(`sources.how.${step}`)}`)))),
-  card(t("sources.list"), found.length ? el("ul.list", found.map((one) => listed(ctx, one)))
+  card(t("sources.list"), found.length ? el("ul.list", found.map((one) => listed(linked, one)))
     : el("p.mute", t("sources.nolist"))),
-  found.length > 0 && more(t("sources.typed"), typed(ctx, found))];
+  found.length > 0 && more(t("sources.typed"), typed(ctx, found, linked))];
 }
 
-/** @param {Ctx} ctx @param {Party} party */
-const listed = (ctx, { id, name, cadence }) => el("li.item", el("span", el("strong", name),
+/** @param {Linked} linked @param {Party} party */
+const listed = (linked, { id, name, cadence }) => el("li.item", el("span", el("strong", name),
   el("br"), el("span.small.mute", cadence ? t(`sources.cadence.${cadence}`) : t("sources.cadence.none"), " ",
     link(t("entry"), `register?id=${id}`))),
-isLinked(ctx, id) && badge("good", t("sources.on")));
+linked?.includes(id) && badge("good", t("sources.on")));
 
-/** @param {Ctx} ctx @param {string} id */
-const isLinked = ({ holder }, id) =>
-  Object.values(holder.knownLinks).some(({ source }) => source === id);
-
-/** @param {Ctx} ctx @param {Party[]} found */
-function typed({ go }, found) {
-  let source = found[0].id;
+/** @param {Ctx} ctx @param {Party[]} found @param {Linked} linked */
+function typed({ go }, found, linked) {
+  let source = (found.find(({ id }) => !linked?.includes(id)) ?? found[0]).id;
   const nonce = field(t("sources.nonce"), { class: "mono", spellcheck: "false", maxlength: 60 },
     t("sources.noncehint"));
   return el("div.stack", choice(t("source"), found.map(({ id, name }) => [id, name]), source,
@@ -101,9 +101,10 @@ function typed({ go }, found) {
 
 // 1: a source's start
 
-/** @param {Ctx} ctx @param {Directory} directory @param {string} source @param {string} nonce */
-function asked(ctx, directory, source, nonce) {
-  const name = nameOf(directory, source), members = { name };
+/** @param {Ctx} ctx @param {Directory} directory @param {Linked} linked @param {string} source
+ * @param {string} nonce */
+function asked(ctx, directory, linked, source, nonce) {
+  const name = nameOf(directory, source), members = { name }, has = linked?.includes(source);
   if (!directory.find(source)?.roles.includes("source"))
     return [banner("bad", t("sources.unknown", { name: source.slice(0, 64) })), back()];
   if (!NONCE.test(nonce)) return [banner("bad", t("sources.badstart", members)), back()];
@@ -117,9 +118,10 @@ function asked(ctx, directory, source, nonce) {
     el("p", t("sources.onlywhy"))),
   card(t("sources.askwhat", members), el("ul.list", ["new", "sealed", "learns", "end"].map((one) =>
     el("li.item", t(`sources.means.${one}`, members)))),
-  isLinked(ctx, source) && banner("info", t("sources.second", members)),
+  has !== false && banner("warn", t(has ? "sources.second" : "sources.notnow", members)),
   el("div.row.wide", button(t("sources.notme"), () => ctx.go("sources")),
-    button(t("sources.mine"), begin, "primary")))];
+    has ? link(t("title.sources"), "sources", "btn") : has === false
+      ? button(t("sources.mine"), begin, "primary") : button(t("again"), ctx.redraw)))];
 }
 
 const back = () => el("div.row", link(t("title.sources"), "sources", "btn"));

@@ -2,24 +2,24 @@
 import { badge, banner, card, check, choice, el, empty, facts, link, more, table } from "../dom.js";
 import { isError } from "../errors.js";
 import { sentencesOf } from "../notices.js";
-import { begin, changesOf, lastsOf, scopeWords, stepWords } from "../sharing.js";
+import { begin, changesOf, lastsOf, purposeWords, scopeWords, stepWords } from "../sharing.js";
 import { fetchTemplates, templateOf } from "../templates.js";
-import { away, category, day, listed, locale, monthName, sentence, span, t } from "../words.js";
+import { away, category, day, locale, monthName, sentence, span, t } from "../words.js";
 import { decision, noticeParts, termsOf } from "./decision.js";
 import { figuresOf, unsure } from "./leaving.js";
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../decisions.js").Asked} Asked */
-/** @typedef {import("../directory.js").Directory} Directory */
-/** @typedef {import("../messages.js").Terms} Terms */
-/** @typedef {import("../side.js").Grant} Grant */
-/** @typedef {import("../templates.js").Templates} Templates */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Asked } from "../decisions.js" */
+/** @import { Directory } from "../directory.js" */
+/** @import { Terms } from "../messages.js" */
+/** @import { Grant } from "../side.js" */
+/** @import { Templates } from "../templates.js" */
 /** What the screen stands on. @typedef {{ctx: Ctx, asked: Asked, directory: Directory,
  *   templates: Templates, old: Grant | null, place: HTMLElement}} View */
 /** What the person chose so far: categories ticked, the last month, `read` the notice shown,
- * `blind` the windows of this very choice that cannot be shown, once its figures are.
+ * `shown` the figures of this very choice: `blind` cannot be shown, `single` one is of one source.
  * @typedef {{ticked: Set<number>, last: string, read: string,
- *   blind: Promise<string[][]>}} Choice */
+ *   shown: ReturnType<import("./leaving.js").leaving> | null}} Choice */
 
 /** The request that the address names; a decided one leads on. @param {Ctx} ctx
  * @returns {Promise<Node>} */
@@ -71,8 +71,7 @@ async function decidedAlready(ctx, asked) {
 function screen(view) {
   const { asked } = view, { required } = asked.details.categories;
   /** @type {Choice} */
-  const choice = { ticked: new Set(), last: asked.details.last, read: "",
-    blind: Promise.resolve([]) };
+  const choice = { ticked: new Set(), last: asked.details.last, read: "", shown: null };
   const parts = [live(view, choice, "", changes), live(view, choice, "polite", figuresOf),
     live(view, choice, "", shared), live(view, choice, "", times), live(view, choice, "", notice)];
   const change = () => parts.forEach((part) => part.draw());
@@ -163,7 +162,7 @@ function changes({ old, asked }, _choice, terms) {
 /** @param {import("../sharing.js").Member} member @param {Terms} terms */
 function memberWords(member, terms) {
   if (member === "categories") return scopeWords(terms.categories);
-  if (member === "purposes") return listed(terms.purposes.map((one) => t(`consents.dpv.${one}`)));
+  if (member === "purposes") return purposeWords(terms.purposes);
   if (member === "first" || member === "last") return monthName(terms[member]);
   if (member === "step") return stepWords(terms.step);
   if (member === "until") return day(terms.until);
@@ -174,13 +173,16 @@ function memberWords(member, terms) {
 
 // What is shared, and what never is
 
-/** @param {View} view @param {Choice} _choice @param {Terms | null} terms */
-function shared(view, _choice, terms) {
+/** @param {View} view @param {Choice} choice @param {Terms | null} terms */
+async function shared(view, choice, terms) {
   const words = said(view, terms ?? widest(view.asked));
+  const shown = await choice.shown?.catch(() => null);
   const { show_sources: shows } = view.asked.details;
   return el("div.grid", card(t("consents.shared"), el("ul.list",
-    [terms ? words.figures : t("consents.tickone"), words.sources, words.own].map((one) =>
-      el("li.item", one))),
+    [terms ? t("consents.figures", { step: begin(stepWords(terms.step)),
+      span: span(terms.first, terms.last), scope: scopeWords(terms.categories),
+      n: lastsOf(terms).length }) : t("consents.tickone"),
+    (shows || !shown?.single) && words.sources, words.own].map((one) => one && el("li.item", one))),
   shows && el("p.small.mute", why(view, "show_sources"))),
   card(t("consents.never"), el("p.legend",
     t("consents.nevers").split("|").map((one) => el("span", "✕ ", one))),
@@ -220,28 +222,25 @@ function choices(view, choice, change) {
 
 /** @param {View} view @param {Choice} _choice @param {Terms | null} terms */
 function times(view, _choice, terms) {
-  const found = terms ?? widest(view.asked), words = said(view, found);
-  return [facts([[t("consents.period"), span(found.first, found.last)],
+  const found = terms ?? widest(view.asked);
+  const left = away(found.until, view.ctx.session.now());
+  return facts([[t("consents.period"), span(found.first, found.last)],
     [t("consents.item.step"), stepWords(found.step)],
-    [t("consents.item.until"), `${day(found.until)} · ${away(found.until, view.ctx.session.now())}`],
-    [t("consents.kept"), t("consents.days", { n: found.data_life_days })]]),
-  el("p.small.mute", words.until)];
+    [t("consents.item.until"), `${day(found.until)} · ${left}`],
+    [t("consents.kept"), t("consents.days", { n: found.data_life_days })]]);
 }
 
-/** @param {View} view @param {Choice} choice @param {() => void} change */
-function endEarlier({ asked }, choice, change) {
-  const lasts = lastsOf(asked.details);
-  if (lasts.length < 2) return null;
-  return choiceOf(lasts, asked.details.last, (last) => {
-    choice.last = last;
+/** @param {View} view @param {Choice} chosen @param {() => void} change */
+function endEarlier({ asked: { details } }, chosen, change) {
+  const lasts = lastsOf(details), { last: asked } = details;
+  return lasts.length > 1 && choice(t("consents.earlier"), lasts.map((last) => {
+    const month = monthName(last);
+    return [last, last === asked ? t("consents.asasked", { month }) : month];
+  }), asked, (last) => {
+    chosen.last = last;
     change();
   });
 }
-
-/** @param {string[]} lasts @param {string} last @param {(last: string) => void} chosen */
-const choiceOf = (lasts, last, chosen) => choice(t("consents.earlier"), lasts.map((month) =>
-  /** @type {[string, string]} */ ([month, month === last
-    ? t("consents.asasked", { month: monthName(month) }) : monthName(month)])), last, chosen);
 
 /** @param {View} view */
 function stopping(view) {

@@ -5,8 +5,8 @@ import { readName } from "../decisions.js";
 import { VaultError } from "../errors.js";
 import { begin, scopeAsked, scopeWords } from "../sharing.js";
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../decisions.js").Asked} Asked */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Asked } from "../decisions.js" */
 
 /** What waits, then a field for a code. @param {Ctx} ctx */
 export const show = (ctx) => el("div.stack",

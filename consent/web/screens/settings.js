@@ -15,7 +15,7 @@ import { addPasskey, fours, typeback } from "./start.js";
 
 addWords(words);
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
+/** @import { Ctx } from "./registry.js" */
 /** @typedef {{wrap: string, until: number|null}} Wrap */
 
 /** All settings. @param {Ctx} ctx */
@@ -144,7 +144,7 @@ const look = ({ session }) => card(t("settings.look"), el("div.grid",
 
 /** @param {Ctx} ctx */
 const sharing = ({ session }) => card(t("title.consents"),
-  choice(t("settings.ahead"), Array.from({ length: 13 }, (_, n) => [`${n}`, `${n}`]),
+  choice(t("settings.ahead"), Array.from({ length: 13 }, (_, n) => [`${n}`, t("settings.months", { n })]),
     `${session.ahead}`, (to) => session.prefer("ahead", Number(to))),
   el("p.small.mute", t("settings.aheadwhy")),
   el("div.row", button(t("settings.remind"), () => save("carbon-vault.ics", "text/calendar",

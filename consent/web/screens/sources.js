@@ -15,11 +15,11 @@ import words from "../words/sources.js";
 
 addWords(words);
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../directory.js").Directory} Directory */
-/** @typedef {import("../reading.js").Read} Read */
-/** @typedef {import("../side.js").OwnGrant} OwnGrant */
-/** @typedef {import("../tokens.js").LinkFact} LinkFact */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Directory } from "../directory.js" */
+/** @import { Read } from "../reading.js" */
+/** @import { OwnGrant } from "../side.js" */
+/** @import { LinkFact } from "../tokens.js" */
 /** why: "absent" the source settled nothing in time, "reject" the person refused what it settled.
  * @typedef {LinkFact & {why: Map<string, "absent" | "reject">, by: "you" | "source"}} Ending */
 /** @typedef {Read & {name: string, begins: string, ending: Ending | null, broken: unknown}} Source
@@ -39,7 +39,8 @@ const adding = () => link(t("sources.add"), "sources/link", "btn primary");
 function all(ctx, found) {
   const { sources } = found, over = (/** @type {Source} */ { ending }) => !!ending?.ends;
   const ended = sources.filter(over);
-  return [el("p.mute", t("sources.lead")), el("div.row.wide", adding()),
+  return [sources.map(({ broken }) => broken ? trouble(broken, ctx.redraw) : null),
+    el("p.mute", t("sources.lead")), el("div.row.wide", adding()),
     sources.filter((one) => !over(one)).map((one) => source(ctx, found, one)),
     ended.length > 0 && more(t("sources.ended", { n: ended.length }),
       el("div.stack", ended.map((one) => source(ctx, found, one))))];
@@ -97,11 +98,10 @@ async function endingOf({ holder }, { link: id, source, closes }, begins, direct
 function source(ctx, found, one) {
   const { name, ending, broken, trouble: wrong } = one, ends = ending?.ends;
   return card("", el("p.row.between", el("h2", name), ends ? badge("", t("sources.over"))
-    : badge("good", t("sources.on"))),
+    : ending && badge("good", t("sources.on"))),
   wrong && banner("warn", t(wrong.kind === "unsigned" ? "e.unsigned" : "consents.unsure",
     { names: name }), " ", link(t("alarmsee"), "records")),
-  facts(known(ctx, found, one)),
-  broken ? trouble(broken) : missing(one),
+  broken ? el("p", t("sources.unread")) : [facts(known(ctx, found, one)), missing(one)],
   !ends && notes(ctx, found, one),
   more(t("sources.more"), facts([[t("sources.id"), el("span.mono.small", one.source)],
     [t("sources.linkid"), el("span.mono.small", one.link)],

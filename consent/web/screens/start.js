@@ -10,8 +10,8 @@ import { askPasskey, makePasskey, openBy, openByCode, passkeysOffered, takeBack 
 import { sentence, t } from "../words.js";
 import { objectsOf } from "../wire.js";
 
-/** @typedef {import("./registry.js").Ctx} Ctx */
-/** @typedef {import("../session.js").Session} Session */
+/** @import { Ctx } from "./registry.js" */
+/** @import { Session } from "../session.js" */
 
 /** What this is, and the ways in. @param {Ctx} ctx */
 export function show(ctx) {
@@ -189,8 +189,8 @@ async function keepCode(session, name) {
  * @returns {HTMLElement} */
 export function codeForm({ session }, done) {
   const typed = field(t("start.usecode"), { ...MONO, value: session.handed || null },
-    t("start.usecodehint"));
-  return card("", typed.node, el("div.wide", button(t("start.openit"), async () => {
+    t("start.usecodehint")), said = el("div.stack");
+  return card("", said, typed.node, el("div.wide", button(t("start.openit"), async () => {
     try {
       const { root, wrap } = await openByCode(session.wire, typed.input.value);
       typed.fail("");
@@ -198,7 +198,9 @@ export function codeForm({ session }, done) {
       await keepCode(session, wrap);
     } catch (error) {
       if (!(error instanceof VaultError)) throw error;
-      typed.fail(sentence(error));
+      const wrong = isError(error, "bad-code", "bad-seal", "not-found");
+      typed.fail(wrong ? sentence(error) : "");
+      said.replaceChildren(wrong ? "" : trouble(error));
     }
   }, "primary")));
 }

@@ -1,6 +1,6 @@
 /** Words of the activity: what the public record holds of a person. */
 export default /** @type {import("../words.js").Words} */ ({
-  "activity.fine": ["Everything fits", "一切相符"],
+  "activity.fine": ["What was checked fits", "已核对的部分全部相符"],
   "activity.summary": ["What was checked", "核对情况"],
   "activity.verified": ["{n:entry|entries} about you in the public record. The proof of each was checked on this device, last {time}.",
     "公开记录中有 {n} 条与您有关，每一条的证明都已在本设备上核对，最近一次：{time}。"],
@@ -28,10 +28,10 @@ export default /** @type {import("../words.js").Words} */ ({
   "activity.notchecked": ["Nothing could be checked now. What stands here is from before.", "目前无法核对，此处为先前的结果。"],
   "activity.checked": ["Checked.", "核对完成。"],
   "activity.notyet": ["Not checked yet", "尚未核对"],
-  "activity.notyetwhy": ["The list of entries about you could not be read or checked. What it holds is shown once it was.",
-    "未能读取或核对与您有关的记录清单。核对之后才会显示其内容。"],
+  "activity.notyetwhy": ["The list of entries about you could not be read or checked. It will be shown once it has been checked.",
+    "未能读取或核对与您有关的记录清单，核对后才会显示。"],
   "activity.notyetnet": ["This needs a connection to the vault: an old list would look as if something were held back.",
-    "此项需要连接保管库：旧的清单会让人误以为有内容未被出示。"],
+    "需要连接保管库才能核对：旧的清单缺少新条目，会显得像是有内容被扣下。"],
   "activity.log": ["About the public record", "了解公开记录"],
   "activity.firstlook": ["This device looks here for the first time.", "本设备首次查看。"],
   "activity.firstwhy": ["Other devices of yours did {n:thing|things} below. Read through them once: if something was not you, somebody else can open your vault.",

@@ -5,9 +5,10 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.year": ["{year}", "{year}年"],
   "home.before": ["{mass} in {month}", "{month}为{mass}"],
   "home.acts": ["in {n:month|months}", "共{n}个月"],
-  "home.what": ["CO₂ that what you did avoided, by the published rules.", "按公开规则核算的行为减排量（CO₂）。"],
-  "home.open": ["{month} is not closed yet, so its figure may still grow.",
-    "{month}尚未结算，数字还可能增加。"],
+  "home.what": ["CO₂ avoided by what you did, by the published rules.", "按公开规则核算的行为减排量（CO₂）。"],
+  "home.open": ["{month} is not settled by every source yet, so its figure may still grow.",
+    "{month}尚有来源未结算，数字还可能增加。"],
+  "home.only": ["Only you can read this: it is opened on this device.", "只有您能看到：内容在此设备上打开。"],
   // Empty
   "home.welcome": ["Your acts come in sealed. One figure goes out, if you allow it.",
     "您的行为以加密形式进来；只有在您允许时，才有一个总数出去。"],
@@ -22,7 +23,7 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.stepwhy.share": ["A bank or a city may ask for a total. You see the figure before it leaves.",
     "银行或城市可能请求一个总量。在它发出之前，您会先看到这个数字。"],
   // Waiting
-  "home.waits": ["Waits for you", "待您处理"],
+  "home.waits": ["Waiting for you", "待决定"],
   "home.nothing": ["Nothing waits for you.", "目前没有需要您处理的事项。"],
   "home.asks": ["{name} asks for a total", "{name}请求一个总量"],
   "home.ends": ["ends {when}", "{when}到期"],

@@ -12,7 +12,8 @@ export default /** @type {import("../words.js").Words} */ ({
   "settings.waykey": ["Passkey made here on {day}", "{day} 在此创建的通行密钥"],
   "settings.waykeyother": ["Passkey", "通行密钥"],
   "settings.waybrief": ["Code for another device, ends {when}", "供另一台设备使用的代码，{when}失效"],
-  "settings.wayother": ["Made on another device", "在另一台设备上创建"],
+  "settings.wayother": ["A passkey or recovery code made on another device",
+    "在另一台设备上创建的通行密钥或恢复码"],
   "settings.remove": ["Remove", "移除"],
   "settings.removed": ["Removed. The vault opens to it no more.", "已移除，保管库不再接受它。"],
   "settings.removewhy": [
@@ -21,7 +22,7 @@ export default /** @type {import("../words.js").Words} */ ({
     "no network.",
     "任何设备都不能再用它从保管库打开。已打开的设备不会因此关闭；曾用通行密钥打开过的设备，在没有网络时仍可显示其已存的内容。",
   ],
-  "settings.last": ["the only one", "仅此一种"],
+  "settings.last": ["the only way", "唯一方式"],
   "settings.addkey": ["Add a passkey", "添加通行密钥"],
   "settings.keyadded": ["The passkey opens your vault.", "通行密钥可以打开您的保管库。"],
   "settings.newcode": ["New recovery code", "更换恢复码"],
@@ -46,6 +47,7 @@ export default /** @type {import("../words.js").Words} */ ({
   "settings.light": ["Light", "浅色"],
   "settings.dark": ["Dark", "深色"],
   "settings.ahead": ["Prepare totals this many months ahead", "提前准备总量的月数"],
+  "settings.months": ["{n:month|months}", "{n} 个月"],
   "settings.aheadwhy": [
     "Platforms you allowed get their totals although you do not open the app that long. With 0 " +
     "they wait for you. This is the choice of this device; others have their own. Choosing less " +
@@ -67,9 +69,9 @@ export default /** @type {import("../words.js").Words} */ ({
   "settings.archive": ["Everything, signed and sealed", "全部内容（已签名、加密）"],
   "settings.erase": ["Delete this vault", "删除此保管库"],
   "settings.erasewhy": [
-    "All links and all sharing end, and your records, sources and consents are deleted. What " +
-    "stays: marks that keep a receipt from counting twice, for 14 months, and the signed word " +
-    "that you deleted. It cannot be undone. " +
+    "All links and all sharing end, and your records, sources and consents are deleted. This " +
+    "cannot be undone. What stays: for 14 months, marks that keep a receipt from counting twice; " +
+    "and your signed statement that you deleted the vault. " +
     "Figures that were already sent cannot be called back: ask for their deletion first, under " +
     "Sharing. The public record keeps hashes only.",
     "所有关联与共享都会结束，您的记录、来源和共享会被删除，无法恢复。会保留的是：防止同一凭证重复计入的标记（14 个月），以及您已签名的删除声明。已发出的数字收不回：请先在“共享”中要求删除。公开记录只保留哈希值。",

@@ -65,7 +65,7 @@ export default /** @type {import("../words.js").Words} */ ({
   "start.ready": ["Your vault is open.", "您的保管库已打开。"],
   "start.hint": ["Nothing in it can be read on this device until you open it.",
     "在您打开之前，此设备无法读取其中任何内容。"],
-  "start.leave": ["Forget this vault here", "在此设备上移除"],
+  "start.leave": ["Forget this vault here", "从此设备移除保管库"],
   "start.leavewhy": [
     "Nothing is deleted at the vault. To open it here again you need your recovery code, a " +
     "passkey or another device.",
