@@ -101,7 +101,8 @@ _HOLDER = """async ([version, root, pins]) => {
   window.bench = { open, load, secret };
 }"""
 _RECORDS = """async () => {
-  const begin = performance.now(), holder = await bench.open(), links = await holder.openLinks();
+  const { readEach } = await bench.load("records"), begin = performance.now();
+  const holder = await bench.open(), links = await readEach(holder, () => holder.held());
   const took = performance.now() - begin;
   return { took, links: links.map(({ source, batches, closes }) => [source,
     batches.flatMap(({ records }) => records).length, closes.map(({ month, grams }) =>
