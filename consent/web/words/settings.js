@@ -22,7 +22,7 @@ export default /** @type {import("../words.js").Words} */ ({
     "no network.",
     "任何设备都不能再用它从保管库打开。已打开的设备不会因此关闭；曾用通行密钥打开过的设备，在没有网络时仍可显示其已存的内容。",
   ],
-  "settings.last": ["the only way", "唯一方式"],
+  "settings.last": ["the only one kept here", "此处仅存这一种"],
   "settings.addkey": ["Add a passkey", "添加通行密钥"],
   "settings.keyadded": ["The passkey opens your vault.", "通行密钥可以打开您的保管库。"],
   "settings.newcode": ["New recovery code", "更换恢复码"],
