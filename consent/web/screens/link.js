@@ -142,12 +142,12 @@ function waiting(ctx, directory, starts, start) {
   page ? more(t("sources.orcopy"), copyable(code)) : [el("p", t("sources.copyhint", members)),
     copyable(code)]);
   const began = { ...members, away: away(at, ctx.session.now()) };
-  return [late && banner("warn", t("sources.late", began)),
+  return el("div.stack", { id: "starting" }, late && banner("warn", t("sources.late", began)),
     el("p.mute", t("sources.started", { ...members, time: time(at) })), mine,
     step(2, t("sources.compare"), el("p", t("sources.comparewhy", members)), sixOf(digits)),
     step(3, t("sources.answer", members), el("p", t("sources.answerhint", members)),
       pasting(ctx, directory, starts)),
-    el("div.row", button(t("sources.giveup"), give, "quiet"))];
+    el("div.row", button(t("sources.giveup"), give, "quiet")));
 }
 
 /** @param {number} n @param {string} title @param {...import("../dom.js").Child} parts */
@@ -229,7 +229,8 @@ function accepted(ctx, directory, { answer, start, from }) {
       history.replaceState(null, "", "#/sources/link");
     announce(t("sources.linked", { name }));
     session.forget();
-    place.replaceChildren(...el("div", done(name, from)).childNodes);
+    const whole = place.closest("#starting") ?? place; // nothing of the start is left to do
+    whole.replaceChildren(...el("div", done(name, from)).childNodes);
   };
   place.append(el("h2", t("sources.came", { name })), facts([[t("sources.signedby"), name],
     [t("sources.since"), monthName(from)],
