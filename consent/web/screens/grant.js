@@ -296,6 +296,7 @@ const papers = (ctx, { own: { grant } }) => card(t("consents.papers"),
   el("p.mute", t("consents.receiptwhy")),
   el("div.row", receiptButton(ctx, grant), recordButton(ctx, grant, t("consents.record"))),
   more(t("consents.whatagreed"), busy(() => noticeOf(ctx, grant), ({ parts, same }) => [
+    grant.notice.locale === locale() ? null : el("p.mute", t("consents.theirlanguage")),
     same ? null : banner("warn", t("consents.othertext")), ...parts,
     el("p.small.mute", t("consents.signedhash"), " ", el("span.mono", grant.notice.sha256))])));
 

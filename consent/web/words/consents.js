@@ -265,6 +265,7 @@ export default /** @type {import("../words.js").Words} */ ({
   "consents.receiptwhy": ["The receipt proves what you allowed. The record (JSON-LD) also says what became of it.",
     "凭证证明您允许了什么；记录（JSON-LD）还写明此后的变化。"],
   "consents.record": ["Save the record", "保存记录"],
+  "consents.theirlanguage": ["In the language in which you allowed it.", "以下为您允许时所用的语言。"],
   "consents.whatagreed": ["What did I agree to?", "我同意了什么？"],
   "consents.signedhash": ["SHA-256 that you signed:", "您签署的 SHA-256："],
   "consents.othertext": ["Names or wording have changed since, so this is not the very text you read. Your receipt has it.",
