@@ -41,7 +41,8 @@ TESTS = Path(__file__).resolve().parent.parent
 AXE = TESTS / "web" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = TESTS.parent / "build" / "webapp"
 PHONE, DESK = (390, 844), (1280, 800)
-NARROWEST, TALLEST = 320, 8000
+NARROWEST = 320
+TALLEST, AGAIN = 16000, 200  # what is taller takes more than one picture, which overlap
 PATIENCE = 45_000
 # Requests in flight are counted in the page: what is drawn after them is what is looked at.
 _COUNT = """
@@ -73,6 +74,10 @@ _KEEP = """async ([version, root, account, prefs]) => {
   }
   await store.put("own", { account, way: root ? "device" : "code", code: "", passkeys: [] });
 }"""
+_DRAWN = """(top) => new Promise((done) => {
+  scrollTo(0, top);
+  requestAnimationFrame(() => requestAnimationFrame(done));
+})"""
 _GO = """(hash) => new Promise((done) => {
   if (location.hash === hash) return done(false);
   addEventListener("hashchange", () => done(true), { once: true });
@@ -328,14 +333,18 @@ class Window:
         return int(self.page.evaluate(f"{at}.scrollWidth - {at}.clientWidth"))
 
     def picture(self, name: str) -> None:
-        """Keep what is shown, the whole page, in build/webapp/."""
+        """Keep what is shown, the whole page, in build/webapp/: what is drawn, not what will be."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         before = self.page.viewport_size or {"width": 0, "height": 0}
         high = int(self.page.evaluate("document.documentElement.scrollHeight"))
-        self.resize((before["width"], max(before["height"], min(high, TALLEST))))
-        how = {"format": "png", "optimizeForSpeed": True}
-        shot = self.cdp.send("Page.captureScreenshot", how)
-        (PICTURES / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+        tall = max(before["height"], min(high, TALLEST))
+        self.resize((before["width"], tall))
+        for top in range(0, max(high - AGAIN, 1), TALLEST - AGAIN):
+            self.page.evaluate(_DRAWN, top)
+            how = {"format": "png", "optimizeForSpeed": True}
+            shot = self.cdp.send("Page.captureScreenshot", how)
+            file = PICTURES / f"{name}{f'-from-{top}' if top else ''}.png"
+            file.write_bytes(base64.b64decode(shot["data"]))
         self.resize((before["width"], before["height"]))
 
     @property

@@ -316,13 +316,11 @@ class Tour:
             window.resize(size)
             found += _too_wide(window)
             window.picture(f"{look.name}-{name}")
-            if whole or size == PHONE:
-                found += [f"axe: {one}" for one in window.axe()]
+            found += [f"axe: {one}" for one in window.axe()]
             if whole:
                 window.darken()
                 window.picture(f"{look.name}-dark-{name}")
-                if size == PHONE:
-                    found += [f"axe, dark: {one}" for one in window.axe("color-contrast")]
+                found += [f"axe, dark: {one}" for one in window.axe("color-contrast")]
                 window.darken(dark=False)
         window.resize(PHONE)
         self.wrong += [f"{self.locale} {name}: {one}" for one in found]
