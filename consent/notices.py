@@ -79,7 +79,7 @@ _EN: Mapping[str, str] = {
     "sources-shown": "They also see which sources it comes from, and that each one signed its"
     " part.",
     "own": "Their own records of you are left out.",
-    "never": "They never receive: places, times, routes, goods, pages or order numbers.",
+    "never": "They never receive: places, times, routes, purchases, pages or order numbers.",
     "until": "They may ask until {until} ({zone}).",
     "kept": "They keep each figure for at most {days} days.",
     "exclusive": "Exclusive use: your reductions are used up by it, and the same months and"
@@ -111,7 +111,7 @@ _ZH: Mapping[str, str] = {
     "sources": "对方看不到数字来自哪些来源。",
     "sources-shown": "对方还会看到数字来自哪些来源，以及各来源已对自己的部分签名。",
     "own": "对方自己掌握的您的记录不计在内。",
-    "never": "对方绝不会收到：地点、具体时间、路线、商品、浏览页面或订单号。",
+    "never": "对方绝不会收到：地点、具体时间、路线、所购商品、浏览页面或订单号。",
     "until": "对方可在{until}（{zone}）之前索取。",
     "kept": "每个数字最多保存{days}天。",
     "exclusive": "独占使用：您的减排量会因此被用掉，同样的月份和类别不能再次用于独占使用；"
