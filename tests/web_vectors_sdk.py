@@ -56,6 +56,7 @@ from vault.messages import (
     AbsentMonth,
     Attach,
     Close,
+    KeyTime,
     LogEntry,
     Message,
     Party,
@@ -500,6 +501,7 @@ class Ending:
 
     LINK, OTHER = IDS[0], IDS[1]
     ACCOUNT, STRANGER = SigningKey(b"\x31" * 32), SigningKey(b"\x32" * 32)
+    ENDED, END = SigningKey(b"\x33" * 32), AT + 5  # a key of the source, and when it ended
 
     def __init__(self) -> None:
         self.log = SmallLog("vault.demo/log")
@@ -508,6 +510,7 @@ class Ending:
         self.cast = make_cast(self.vault.public, SigningKey(b"\x06" * 32), random)
         self.source = self.cast.actors[SOURCES[0]].key
         listed = compose(self.cast, Edition(1, FIRST_PREV, AT, 0, self._entry(), RELEASES, ()))
+        listed = listed.model_copy(update={"entries": tuple(map(self._older, listed.entries))})
         auditor = self.cast.auditor
         self.directory = read_directory(listed.signed(auditor), auditor.public)
         self.closes = [self._close(JAN), self._close(FEB), self._close(MAR, self.OTHER)]
@@ -517,6 +520,12 @@ class Ending:
             leaf_data(salt, at, text)
             for salt, (text, at) in zip(self.salts, self.texts.values(), strict=True)
         ]
+
+    def _older(self, party: Party) -> Party:
+        """Return a source with the key that it had before."""
+        key = KeyTime(pk=self.ENDED.public, begins=0, until=self.END)
+        first = party.id == SOURCES[0]
+        return party.model_copy(update={"sig": (*party.sig, key)}) if first else party
 
     def _entry(self) -> LogEntry:
         witness = str(witness_key(WITNESS, WITNESS_KEY))
@@ -557,6 +566,8 @@ class Ending:
             "unlink": (unlink(own, self.ACCOUNT), AT),
             "unlink before": (unlink(own, self.ACCOUNT, AT - 40 * 86400), AT - 40 * 86400),
             "unlink by the source": (unlink(own, self.source), later),
+            "unlink by a key that ended since": (unlink(own, self.ENDED), self.END - 1),
+            "unlink by a key that had ended": (unlink(own, self.ENDED), self.END),
             "unlink by another source": (unlink(own, self.cast.actors[SOURCES[1]].key), later),
             "unlink of another link": (unlink(other, self.ACCOUNT), later),
             "unlink that is antedated": (unlink(own, self.ACCOUNT, AT + 3606), AT + 5),
