@@ -213,6 +213,8 @@ class Holder(Decisions):
     def open_links(self) -> list[OwnLink]:
         """Return every link's records, and its closes recomputed from them.
 
+        One's own year reads also by a directory that has expired.
+
         Raises:
             Unsigned: the vault shows what it or the link's source should have signed, and did not.
             BadTotal, BadSeal: a close does not say what its records add up to.
@@ -228,7 +230,7 @@ class Holder(Decisions):
     def _open_links(self) -> list[OwnLink]:
         opened = []
         for link in self.known_links:
-            origin = self._origin(link, self.directory)
+            origin = self._origin(link, self.held)
             with suppress(NotFound):  # never attached, or erased: nothing is there
                 opened.append(open_link(self._wire, self._root, origin, self._release))
         return opened
@@ -289,7 +291,7 @@ class Holder(Decisions):
     def _release(self, name: str) -> Methodology:
         release = load_release(name)
         try:
-            listed = self.directory.release(name)
+            listed = self.held.release(name)
         except NotFound as lost:  # of a link, not-found tells that nothing is there
             raise BadMethodology(f"the directory lists no methodology release {name}") from lost
         release_fits(listed, release.file)

@@ -80,6 +80,11 @@ def test_a_vault_is_erased(story: Story, holder: Holder) -> None:
     assert holder.grants() == []
 
 
+def test_ones_own_records_are_read(holder: Holder) -> None:
+    found = {one.source: (len(one.batches), len(one.closes)) for one in holder.open_links()}
+    assert found == {EAST: (1, 1), WEST: (1, 1)}  # who had no ride sends an empty batch
+
+
 def test_nothing_is_given(story: Story, holder: Holder) -> None:
     holder.pause(story.grant)
     made = holder.memory.made
