@@ -210,6 +210,8 @@ test("where a figure was read is told in one language, and no news report is cal
     "reportify.ai 标签页 (新浪财经 2026-01-22)");
   assert.equal(placeIn("cjzhinan.com/tech/13626", 0), "cjzhinan.com/tech/13626");
   assert.equal(readIn({ grade: "H", locator: report }, 1), "quoted in a news report");
+  assert.equal(readIn({ grade: "H", locator: "reportify.ai tag page (新浪财经 2026-01-22)" }, 0),
+    "新闻报道所引");
   assert.equal(readIn({ grade: "H", locator: "a.example/b" }, 1), "authoritative text");
   assert.equal(readIn({ grade: "L", locator: report }, 1), "third-party transcription");
 });
