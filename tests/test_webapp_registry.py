@@ -52,7 +52,7 @@ def test_a_screen_says_only_what_is_so(tour: Tour) -> None:
         assert "2026-0" not in data
     with tour.window(ann) as window:
         window.to(WAYS["request"](tour.town, ann))
-        assert "Each will be the sum of 2 sources" in window.text
+        assert "A figure will be the sum of 2 sources" in window.text
         assert "March 2026, reduction in travel was" in window.text  # April is to come
         assert window.text.count("They may ask until") == 1
         window.to(WAYS["sources/link"](tour.town, ann))  # it goes on

@@ -86,7 +86,7 @@ const UNITS = {
   mg_per_wh: [" mg/Wh"], wh_per_person_day: [" Wh/（人·天）", " Wh/(person·day)"],
 };
 /** @type {Pairs} */
-export const GRADES = {
+const GRADES = {
   H: ["权威文本", "authoritative text"],
   M: ["官方数字的媒体转述，或由权威文本推算",
     "press report of an official figure, or arithmetic on an authoritative text"],
@@ -94,12 +94,11 @@ export const GRADES = {
   U: ["凭记忆，未核实", "recalled, unverified"],
 };
 
-const QUOTED = ["新闻报道所引", "quoted in a news report"];
-
-/** What a figure was read in; a report whose address was not kept has grade H too.
+/** What a figure was read in; published files grade some news reports H.
  * @param {Table} source @param {number} at which language */
 export const readIn = ({ grade, locator }, at) =>
-  (grade === "H" && locator.endsWith("no address kept)") ? QUOTED : GRADES[grade])[at];
+  (grade === "H" && /no address kept\)$|tag page/.test(locator)
+    ? ["新闻报道所引", "quoted in a news report"] : GRADES[grade])[at];
 
 /** An address, our remarks in one language. @param {string} text @param {number} at */
 export const placeIn = (text, at) => text.replace("tag page", ["标签页", "tag page"][at])
@@ -197,7 +196,7 @@ export async function why(record, release, locale, voided = false) {
     const until = factor.valid_until ? fill(UNTIL[at], { day: factor.valid_until }) : "";
     say("factor", { figures: words.figures(factor), region: factor.region,
       begins: factor.valid_from, until });
-    say("source", { ...source, words: GRADES[source.grade][at] });
+    say("source", { ...source, words: readIn(source, at) });
     say("note", { text: source.note[locale] });
   }
   say("release", { id: release.id, sha256: release.sha256 });

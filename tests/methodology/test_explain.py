@@ -36,6 +36,7 @@ from vault.methodology.amounts import (
     grams_text,
     per_unit,
     ratio_text,
+    read_in,
     worked,
 )
 from vault.methodology.describe import describe, may_count, why_zero
@@ -105,6 +106,21 @@ def test_the_text_says_formula_arithmetic_source_and_hashes(locale: Locale) -> N
         DEMO.behaviour("travel.bike").name[locale],
     ):
         assert part in text
+
+
+def test_a_news_report_is_not_called_an_authoritative_text() -> None:
+    every = [load_release(name) for name in release_names()]
+    found = {
+        (source.locator, read_in(source, "en"))
+        for release in every
+        for behaviour in release.behaviours.values()
+        for source in (factor.source for factor in behaviour.factors)
+        if source.grade == "H"
+    }
+    assert {words for at, words in found if "report" in at} == {"quoted in a news report"}
+    assert {at for at, words in found if words == "authoritative text"} == {
+        "github.com/incubateur-ademe/impactco2 @8076a48 src/data/categories"
+    }
 
 
 def test_both_languages_tell_the_same_in_as_many_lines() -> None:

@@ -38,6 +38,15 @@ test("a member's text is not read as a placeholder, and its $ means nothing", ()
   assert.equal(t("test.braces", { a: "{a}$&" }), "{a}$& and {a}$&");
 });
 
+test("what is counted reads right for one too", async () => {
+  for (const name of ["activity", "consents", "figures", "home", "public", "records", "settings",
+    "shell", "sources", "start"]) {
+    const { default: words } = await import(`../../consent/web/words/${name}.js`);
+    for (const [key, [text]] of Object.entries(words).filter(([, [text]]) => /\{\w+:/.test(text)))
+      assert.doesNotMatch(text, /\b(each|them|they|these)\b|\{\w+:it\|/i, key);
+  }
+});
+
 test("a key without words is a mistake that shows", () => {
   assert.throws(() => t("no.such"), /no words for no\.such/);
   assert.throws(() => t("toString"), /no words/);

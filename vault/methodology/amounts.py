@@ -15,7 +15,15 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from vault.errors import Locale
-from vault.methodology.formula import DAY, Activity, Difference, Formula, Grade, MeteredBaseline
+from vault.methodology.formula import (
+    DAY,
+    Activity,
+    Citation,
+    Difference,
+    Formula,
+    Grade,
+    MeteredBaseline,
+)
 
 _NAME = re.compile(rf"[A-Za-z_]+|{DAY}", re.ASCII)
 LIST: dict[Locale, str] = {"zh-CN": "、", "en": ", "}
@@ -47,7 +55,15 @@ GRADES: dict[Grade, dict[Locale, str]] = {
     "L": {"zh-CN": "第三方转录", "en": "third-party transcription"},
     "U": {"zh-CN": "凭记忆，未核实", "en": "recalled, unverified"},
 }
+_QUOTED: dict[Locale, str] = {"zh-CN": "新闻报道所引", "en": "quoted in a news report"}
+_REPORTED = re.compile(r"no address kept\)$|tag page")  # the locators of grade H that are reports
 _LARGER = {"m": "km", "Wh": "kWh", "ml": "l", "g": "kg"}
+
+
+def read_in(source: Citation, locale: Locale) -> str:
+    """Return what a figure was read in; published files grade some news reports H."""
+    quoted = source.grade == "H" and _REPORTED.search(source.locator)
+    return (_QUOTED if quoted else GRADES[source.grade])[locale]
 
 
 def thousands(number: int) -> str:

@@ -21,12 +21,12 @@ from vault.errors import BadMethodology, Locale, OutOfBounds
 from vault.methodology import reasons
 from vault.methodology.amounts import (
     FIGURES,
-    GRADES,
     LIST,
     decimal_text,
     equation_in_words,
     figure_text,
     grams_text,
+    read_in,
     thousands,
     unit_text,
     worked,
@@ -277,7 +277,7 @@ def factor_lines(formula: Formula, factor: Factor, locale: Locale) -> Iterator[s
 
 def source_lines(source: Citation, locale: Locale) -> Iterator[str]:
     """Yield where a figure was read: title, locator and grade; then the note."""
-    say, words = _LABELS[locale], GRADES[source.grade][locale]
+    say, words = _LABELS[locale], read_in(source, locale)
     yield say["source"].format(
         title=source.title, locator=source.locator, grade=source.grade, words=words
     )

@@ -2,7 +2,7 @@
 import { badge, banner, card, el, link, more } from "../dom.js";
 import { nameOf } from "../directory.js";
 import { unchecked } from "../reading.js";
-import { completeIn, exampleOf, groupsOf, stepWords, whatWords } from "../sharing.js";
+import { completeIn, exampleOf, groupsOf, whatWords } from "../sharing.js";
 import { cellsOf } from "../tokens.js";
 import { listed, mass, monthName, span, t } from "../words.js";
 
@@ -108,7 +108,7 @@ function coming({ categories, step }, ahead, counted, only) {
   const sums = [...new Set(ahead.map(({ sources }) => sources))].sort((a, b) => a - b);
   const first = ahead[0].window[0], last = /** @type {string} */ (ahead.at(-1)?.window.at(-1));
   return el("div.note", el("p", t("consents.ahead", { n: ahead.length, span: span(first, last),
-    step: stepWords(step), month: monthName(completeIn(ahead[0].window)) })),
+    month: monthName(completeIn(ahead[0].window)) })),
   el("p", sums.at(-1) === 1 ? only : t("consents.sumsof", { n: sums.join("–") })),
   example && el("p", badge("warn", t("consents.example")), " ",
     t("consents.exampleis", { what: whatWords(example.window, categories),

@@ -28,7 +28,7 @@ export const BESIDE = [{ id: "beijing-season-2022", from: null,
 /** @param {string} id */
 const titleOf = (id) => id === BESIDE[0].id ? t("public.how.season") : id;
 
-/** The releases, then one of them and how it differs from another. @param {Ctx} ctx */
+/** @param {Ctx} ctx */
 export const show = (ctx) => el("div.stack", el("p.lead", t("public.how.lead")),
   el("p", t("public.how.intro")), busy(() => load(ctx), (found) => screen(ctx, found)));
 
@@ -65,11 +65,12 @@ function screen(ctx, { known, open, inForce, running, rules }) {
     releaseRow(one, one === open, one === inForce, running)))),
   card(titleOf(release.id), el("p.row", badge("good", t("public.how.verified")),
     el("span.small.mute", t(open.from ? "public.how.verifiedwhy"
-      : "public.how.besidewhy"))), el("p", says[locale()]),
+      : "public.how.besidewhy"))), el("p", namesIn(says[locale()])),
+  release.id === BESIDE[0].id && banner("info", t("public.how.seasonbound")),
   el("div.row", tally(counting, t("public.how.counting")),
     tally(rules.length - counting, t("public.how.zero"))),
-  caps && more(t("public.how.caps"), el("p.small", caps.note[locale()]),
-    facts(capPairs(release))),
+  caps && more(t("public.how.caps"), el("div.stack", el("p.small", namesIn(caps.note[locale()])),
+    facts(CATEGORIES.map((one) => [begin(category(one)), mass(release.cap(one))])))),
   more(t("details"), el("p.small.mono", `${release.id} · SHA-256 ${release.sha256}`))),
   known.length > 1 && comparison(ctx, known, open, rules),
   CATEGORIES.map((one) => categoryCard(one, rules.filter((rule) => rule.category === one)))];
@@ -77,10 +78,6 @@ function screen(ctx, { known, open, inForce, running, rules }) {
 
 /** @param {number} n @param {string} text */
 const tally = (n, text) => el("span", el("strong.lead", number(n)), " ", el("span.mute", text));
-
-/** @param {Release} release @returns {[Child, Child][]} */
-const capPairs = (release) => CATEGORIES.filter((one) => release.cap(one) > 0).map((one) =>
-  [begin(category(one)), mass(release.cap(one))]);
 
 /** @param {Known} one @param {boolean} open @param {boolean} inForce @param {string} running */
 function releaseRow({ id, from }, open, inForce, running) {
@@ -91,8 +88,6 @@ function releaseRow({ id, from }, open, inForce, running) {
       : t("public.how.nowhere"))),
   badge(inForce ? "good" : "", t(`public.how.state.${state}`))));
 }
-
-// The behaviours
 
 /** @param {number} kind @param {Rule[]} rules */
 function categoryCard(kind, rules) {
@@ -116,7 +111,12 @@ function ruleRow(rule) {
       el("span.mute.turn", { "aria-hidden": "true" }, "▾"))), inside));
 }
 
-// Releases are frozen texts, and these words stand there in English alone.
+/** Releases are frozen; categories have one name on every screen. @param {string} text */
+export const namesIn = (text) => text.replace(/\bhome\b/, category(3))
+  .replace("things used", category(5)).replace(/[衣食住行用](?=[、三])/g,
+    (one) => category("衣食住行用".indexOf(one) + 1));
+
+// These words stand there in English alone.
 const FIGURES = { "g/person-km": "克/人公里", "g/km driven": "克/行驶公里", "g/km": "克/公里",
   "g/ride": "克/次", "g/trip": "克/次", "g/order": "克/单", "g/kWh metered": "克/计量千瓦时",
   "g/kWh": "克/千瓦时", "g/meal against chicken": "克/餐，与鸡肉相比",
@@ -135,8 +135,7 @@ function about({ release, behaviour, why, names }) {
   const at = locale(), { formula, factors = [], units, evidence = "E3", says } = behaviour;
   const english = Number(at === "en"), { listed: all } = release;
   const choices = (all.choices ?? []).filter((/** @type {Table} */ { id }) => id === behaviour.id);
-  return [why && banner("info", t("public.how.kept"), " ",
-    REASONS[why][english]), el("p", says[at]),
+  return [why && banner("info", t("public.how.kept"), REASONS[why][english]), el("p", says[at]),
   factors.map((factor) => factorCard(behaviour, factor, !!why)),
   choices.map((/** @type {Table} */ one) => banner("info", el("strong",
     t("public.how.choice")), el("p", one.why[at]), el("p.small.mute",
@@ -161,7 +160,7 @@ function factorCard({ formula }, factor, unused) {
   const one = rateOf(formula, factor), english = Number(at === "en");
   return el("div.note", el("p.row.between", el("strong", one ? rate(one)
     : wordsOf(formula, english).figures(factor)), el("span", region(factor.region))),
-  el("p.small", unused && `${t("public.how.unused")} `, source.note[at]),
+  el("p.small", unused && t("public.how.unused"), source.note[at]),
   el("p.small.mute", source.title, " · ", sourceLink(placeIn(source.locator, english)), " · ",
     t("public.how.grade", { words: readIn(source, english) }), " · ",
     t(ends ? "public.how.valid" : "public.how.validfrom",
@@ -200,8 +199,6 @@ export const besideText = ({ exclusive = [] }, names) => listed(exclusive
   .filter((/** @type {Table} */ { with: id }) => names.has(id))
   .map((/** @type {Table} */ { with: id, within }) => `${names.get(id)} (${t(
     `public.how.within.${within}`)})`));
-
-// Two releases beside each other
 
 /** @param {Ctx} ctx @param {Known[]} known @param {Known} open @param {Rule[]} rules */
 function comparison({ session }, known, open, rules) {

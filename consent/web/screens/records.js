@@ -3,7 +3,7 @@ import { amounts, grams, region, workedOut } from "../figures.js";
 import { announce, badge, banner, busy, button, card, choice, confirm, el, empty, facts, field,
   link, more } from "../dom.js";
 import { nameOf } from "../directory.js";
-import { placeIn, readIn, why } from "../explain.js";
+import { placeIn, why } from "../explain.js";
 import { CATEGORIES } from "../months.js";
 import { readLinks, readRows } from "../reading.js";
 import { overlapping } from "../records.js";
@@ -257,7 +257,7 @@ async function whyOf({ releaseOf }, { record, standing, mg }) {
     { kind, text, members }) => kind === "worked" ? t("records.worked",
     { text: workedOut(record.activity, members) || members.text })
     : kind === "cut" ? t("records.cut", members) : kind !== "source" ? members.text ?? text
-    : [t("source"), members.title, placeIn(members.locator, at), readIn(members, at)]
+    : [t("source"), members.title, placeIn(members.locator, at), members.words]
       .join(" · ");
   const first = FIRST.flatMap((wanted) => lines.filter(({ kind }) => kind === wanted)
     .map((line) => ({ kind: line.kind, text: told(line) })));
