@@ -71,7 +71,7 @@ const roleWords = (role) => ROLES.has(role) ? t(`public.who.role.${role}`) : rol
  * @param {number} now */
 const keyRow = ({ pk, from, until }, use, now) => el("li.item", el("span",
   t(`public.who.use.${use}`), el("br"), el("span.small.mute", t("public.who.valid",
-    { from: day(from), until: day(until) })), el("br"), el("span.small.mono", b64u(pk))),
+    { from: day(from), until: day(until - 1) })), el("br"), el("span.small.mono", b64u(pk))),
 now < from ? badge("", t("public.who.coming")) : now < until
   ? badge("good", t("public.who.current")) : badge("", t("public.who.past")));
 
