@@ -114,7 +114,7 @@ def test_stop_pause_and_unlink_need_no_directory_in_force_no_words_and_no_reques
         visit.to(route_of(person, "bank"))
         visit.push("consents.pause")
         visit.push("consents.pause", "dialog")
-        visit.sees("consents.pausedwhy")
+        visit.sees("consents.resume")
         visit.to("home")
         visit.press(visit.page.locator("main button.danger").first)
         visit.push("consents.stop", "dialog")

@@ -214,7 +214,7 @@ def test_a_pause_delays_and_going_on_gives_the_figure(hand: Hand, town: Town) ->
     hand.sees("consents.pausewhy", "dialog")
     hand.looks("pause")
     hand.press("consents.pause", "dialog")
-    hand.sees("consents.pausedwhy", "main")
+    hand.sees("consents.pausewhy", "main")
     with pytest.raises(Paused):
         shop.total(grant, (JAN,))
     hand.press("consents.resume")
@@ -236,6 +236,7 @@ def test_stopping_ends_it_at_once_and_asks_to_delete(hand: Hand, town: Town) -> 
     hand.looks("stop")
     hand.press("consents.stopdelete", "dialog")
     hand.sees("consents.stopped", "dialog")
+    hand.sees("home.sharesnone", "main")  # behind it, already
     hand.looks("stopped")
     record = json.loads(hand.saves("consents.receipt", "dialog").path().read_text("utf-8"))
     assert "revoked" in json.dumps(record).lower() or "withdraw" in json.dumps(record).lower()

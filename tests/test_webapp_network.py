@@ -267,7 +267,7 @@ def end_some(run: Run, window: Reader, grant: str) -> None:
     window.to(f"grant?id={grant}")
     window.push("consents.pause")
     window.push("consents.pause", "dialog")
-    window.sees("consents.pausedwhy")
+    window.sees("consents.resume")
     window.push("consents.resume")
     window.sees("consents.pause")
     window.push("consents.record")

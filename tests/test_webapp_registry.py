@@ -55,8 +55,14 @@ def test_a_screen_says_only_what_is_so(tour: Tour) -> None:
         assert "A figure will be the sum of 2 sources" in window.text
         assert "March 2026, reduction in travel was" in window.text  # April is to come
         assert window.text.count("They may ask until") == 1
+        assert "Aug 31, 2026 · in 121 days" in window.text  # the last day, not the second after
         window.to(WAYS["sources/link"](tour.town, ann))  # it goes on
         assert window.page.locator("main .primary").count() == 0
+        window.to(f"grant?id={ann.grants['bank'].grant.hex()}")  # all that was allowed has left
+        assert "Stop sharing\nPause" not in window.text
+        assert "May 31, 2026 · in 29 days" in window.text
+        window.to(f"grant?id={ann.grants['city'].grant.hex()}")  # there is more to come
+        assert "Stop sharing\nPause" in window.text
         window.to(f"grant?id={ann.grants['over'].grant.hex()}")  # nothing left
         assert "Ask to delete" not in window.text
         assert "May ask until" not in window.text
@@ -65,6 +71,10 @@ def test_a_screen_says_only_what_is_so(tour: Tour) -> None:
         assert "Held back while paused" in window.text
         assert "fetch it now" not in window.text
         assert window.text.count("2.308") == 1
+        window.to("home")
+        assert "227 g" in window.text
+        window.to("records")
+        assert "227 g" in window.text
 
 
 # Controls: what these tests look for, they find

@@ -43,7 +43,7 @@ const ICONS = {
   home: "M4 11l8-7 8 7v9h-5v-6H9v6H4z",
   records: "M6 3h12v18l-3-2-3 2-3-2-3 2zM9 8h6M9 12h6",
   sources: "M9 15l6-6M8 11l-3 3a3.5 3.5 0 005 5l3-3M16 13l3-3a3.5 3.5 0 00-5-5l-3 3",
-  consents: "M4 12.5l5 5L20 6.5",
+  consents: "M12 15V3M8 7l4-4 4 4M6 11v10h12V11",
   activity: "M3 12h4l3-8 4 16 3-8h4",
   settings: "M4 7h9M17 7h3M4 17h3M11 17h9M15 5v4M9 15v4",
   lock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 017 0v3",

@@ -105,13 +105,13 @@ export const placeIn = (text, at) => text.replace("tag page", ["标签页", "tag
   .replace(/([^; ][^;]*) \(([^()]*no address kept)\)$/, `$${at + 1}`);
 
 /** @param {number | bigint | string} n with its thousands set apart */
-const thousands = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+const thousands = (n) => String(n).replace("-", "−").replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** @param {bigint} n @param {bigint} d @param {number} [digits] it is cut and ends in … beyond */
 function decimal(n, d, digits = 6) {
   const scaled = (n < 0n ? -n : n) * 10n ** BigInt(digits);
   const all = String(scaled / d).padStart(digits + 1, "0");
-  const part = all.slice(-digits).replace(/0+$/, ""), sign = n < 0n ? "-" : "";
+  const part = all.slice(-digits).replace(/0+$/, ""), sign = n < 0n ? "−" : "";
   const more = scaled % d ? "…" : "";
   return `${sign}${thousands(all.slice(0, -digits))}${part && `.${part}`}${more}`;
 }

@@ -42,8 +42,13 @@ export const amounts = (activity) =>
  * @param {boolean} [whole] */
 export function grams(mg, whole = false) {
   const large = Math.abs(mg) >= 1e6, digits = whole ? (large ? 6 : 3) : Math.abs(mg) < 1e4 ? 2 : 1;
+  if (large && !whole) return mass(mg / 1000);
   return measured(mg / (large ? 1e6 : 1000), large ? "kilogram" : "gram", digits);
 }
+
+/** A sum as figures say it: what lies below a gram is not in them. @param {{mg: number}[]} rows */
+export const summed = (rows) =>
+  mass(Math.trunc(rows.reduce((sum, { mg }) => sum + mg, 0) / 1000) || 0);
 
 /** The grams of one of its large units that a factor gives; null where two units decide.
  * @param {Table} formula @param {Table} factor @returns {{grams: number, unit: string} | null} */

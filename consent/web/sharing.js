@@ -5,7 +5,7 @@ import { windowsOfGrant } from "./messages.js";
 import { addMonths, joinWindow, monthAt } from "./months.js";
 import { PURPOSE_WORDS } from "./notices.js";
 import { ENDED, mintedFor } from "./state.js";
-import { addWords, category, listed, locale, sentence, span, t } from "./words.js";
+import { addWords, away, category, day, listed, locale, sentence, span, t } from "./words.js";
 import words from "./words/consents.js";
 
 addWords(words);
@@ -40,6 +40,11 @@ export function standingOf({ grant, state: told, proved }, { statuses }, now) {
   if (mine === "paused" && open) return "pausing";
   return said.includes("paused") ? "paused" : "live";
 }
+
+/** @param {Pick<import("./screens/registry.js").Ctx, "session" | "holder">} ctx
+ * @param {OwnGrant} own */
+export const standingIn = ({ session, holder }, own) =>
+  standingOf(own, holder.device.state, session.past());
 
 /** Whether nothing more can leave. @param {Standing} standing */
 export const isOver = (standing) => ["revoked", "replaced", "expired"].includes(standing);
@@ -77,12 +82,13 @@ const isTaken = ({ minted }, { org, categories }, window) => minted.some((one) =
 
 /** What becomes of a consent's windows. @param {import("./screens/registry.js").Ctx} ctx
  * @param {OwnGrant} own @returns {Promise<Coming[]>} */
-export async function coming({ session, holder }, own) {
+export async function coming(ctx, own) {
+  const { session, holder } = ctx;
   const [uses, links] = await Promise.all([session.uses(), session.links()]);
-  const now = session.past(), { state } = holder.device, { minted, failed } = session.background;
+  const { state } = holder.device, { minted, failed } = session.background;
   const trouble = minted?.failed.find((/** @type {{grant: string}} */ one) =>
     one.grant === own.grant.grant)?.error;
-  return comingOf(own.grant, { state, standing: standingOf(own, state, now), uses, links,
+  return comingOf(own.grant, { state, standing: standingIn(ctx, own), uses, links,
     latest: latestStart(session.now(), session.ahead, session.zone),
     failed: trouble ?? failed.mint });
 }
@@ -161,6 +167,11 @@ export const whatWords = (window, scope) => t("consents.what", {
 
 /** "each month", "every 3 months". @param {number} step */
 export const stepWords = (step) => t(`consents.step.${step}`);
+
+/** The last day on which a consent may be used, and how far it lies ahead.
+ * @param {{until: number}} terms until: the second after @param {number} [now] */
+export const lastDay = ({ until }, now = 0) =>
+  ({ day: day(until - 1), when: away(until - 1, now) });
 
 /** A word that begins a line. @param {string} word */
 export const begin = (word) => word.slice(0, 1).toUpperCase() + word.slice(1);

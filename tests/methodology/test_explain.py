@@ -240,8 +240,8 @@ def test_a_record_of_another_revision_agrees_only_where_it_is_of_another_release
 def test_a_record_taken_back_is_headed_by_what_it_counts() -> None:
     recorded = Credit(Milligrams(-40_000), "travel.bike", 1, "taken-back")
     for locale, counts, alone in (
-        ("en", "Counts: -40 g CO2e (-40,000 mg)", "What it takes back: by the rule 58.44 g CO2e"),
-        ("zh-CN", "计入：-40 g CO2e（-40,000 mg）", "所撤销的行为：按规则为 58.44 g CO2e"),
+        ("en", "Counts: −40 g CO2e (−40,000 mg)", "What it takes back: by the rule 58.44 g CO2e"),
+        ("zh-CN", "计入：−40 g CO2e（−40,000 mg）", "所撤销的行为：按规则为 58.44 g CO2e"),
     ):
         lines = render(explain(bike(1200), DEMO, recorded), "en" if locale == "en" else "zh-CN")
         second, third, fourth = lines.splitlines()[1:4]
@@ -305,7 +305,7 @@ def test_a_home_counts_persons_and_a_parcel_counts_pieces() -> None:
         (Fraction(58_440), "58,440"),
         (Fraction(487, 10), "48.7"),
         (Fraction(1, 3), "0.333333…"),
-        (Fraction(-1, 3), "-0.333333…"),
+        (Fraction(-1, 3), "−0.333333…"),
         (Fraction(1, 10_000_000), "0…"),
         (Fraction(1_000_000), "1,000,000"),
         (Fraction(10), "10"),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { readDirectory } from "../../consent/web/directory.js";
 import { concat, hex, sha256, textHash, unb64u, unhex } from "../../consent/web/encoding.js";
-import { amount, grams, rate, rateOf, region } from "../../consent/web/figures.js";
+import { amount, grams, rate, rateOf, region, summed } from "../../consent/web/figures.js";
 import { fetchRelease } from "../../consent/web/methodology.js";
 import { isError } from "../../consent/web/errors.js";
 import { openEach } from "../../consent/web/records.js";
@@ -13,7 +13,7 @@ import { compareRelease, monthSums, readLinks, readRows, unchecked } from "../..
 import { sumMasks } from "../../consent/web/tokens.js";
 import { BESIDE } from "../../consent/web/screens/methodology.js";
 import { endOf } from "../../consent/web/screens/records.js";
-import { setLocale } from "../../consent/web/words.js";
+import { mass, setLocale } from "../../consent/web/words.js";
 import { Shelf, vectors } from "./shelf.js";
 
 const found = vectors("web_records.json"), root = unhex(found.root), ZONE = "Asia/Shanghai";
@@ -150,6 +150,9 @@ test("amounts and rates are written in large units, in both languages", async ()
   setLocale("en");
   assert.deepEqual(said(), ["1.2 km", "59 sec", "1 hr 30 min", "20.5 kWh", "1 time", "58.4 g",
     "58.44 g", "Wuhan", "Beijing (CN-BJ-HD)", "XX"]);
+  assert.deepEqual([[204540, 23000], [2e6], [-40], [-23500]].map((all) => plain(summed(all.map(
+    (mg) => ({ mg }))))), ["227 g", "2.0 kg", "0 g", "−23 g"], "as whole grams, as Home says them");
+  assert.equal(plain(grams(2e6)), plain(mass(2000)));
   const bike = await (await releaseOf("2026-1")).behaviour("travel.bike");
   assert.deepEqual(bike.factors.map((one) => plain(rate(rateOf(bike.formula, one)))),
     ["48.7 g/km", "40 g/km"]);

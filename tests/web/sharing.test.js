@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { EMPTY } from "../../consent/web/state.js";
 import {
   begin, changesOf, comingOf, completeIn, exampleOf, groupsOf, isOver, lastsOf, latestStart, nextOf,
-  scopeWords, standingOf, turnWords, whatWords,
+  lastDay, scopeWords, standingOf, turnWords, whatWords,
 } from "../../consent/web/sharing.js";
 import { addWords, setLocale } from "../../consent/web/words.js";
 import words from "../../consent/web/words/consents.js";
@@ -28,6 +28,13 @@ const facts = (changed = {}) => ({ state: { ...EMPTY, minted: ["2026-01", "2026-
   (month) => minted(month)) }, standing: "live", uses: [use("2026-01")], links, latest: "2026-04",
 failed: null, ...changed });
 const turns = (changed) => comingOf(grant, facts(changed)).map(({ turn }) => turn);
+
+test("the last day of a consent is the one before its end", () => {
+  setLocale("en");
+  const ends = Date.parse("2026-09-01T00:00+08:00") / 1000, now = Date.parse("2026-05-02") / 1000;
+  assert.deepEqual(lastDay({ until: ends }, now), { day: "Aug 31, 2026", when: "in 121 days" });
+  assert.equal(lastDay({ until: ends + 3600 }).day, "Sep 1, 2026");
+});
 
 test("what vault, own state and clock say of a consent comes together", () => {
   const state = (said) => ({ ...EMPTY, statuses: said ? { [ID]: said } : {} });

@@ -68,7 +68,7 @@ def read_in(source: Citation, locale: Locale) -> str:
 
 def thousands(number: int) -> str:
     """Return an integer with its thousands set apart by commas."""
-    return f"{number:,}"
+    return f"{number:,}".replace("-", "−")
 
 
 def decimal_text(exact: Fraction, digits: int = 6) -> str:
@@ -76,7 +76,7 @@ def decimal_text(exact: Fraction, digits: int = 6) -> str:
     scaled = abs(exact) * 10**digits
     whole, rest = divmod(scaled.numerator // scaled.denominator, 10**digits)
     text = f"{whole:,}.{rest:0{digits}d}".rstrip("0").rstrip(".")
-    return ("-" if exact < 0 else "") + text + ("…" if scaled.denominator != 1 else "")
+    return ("−" if exact < 0 else "") + text + ("…" if scaled.denominator != 1 else "")
 
 
 def ratio_text(exact: Fraction) -> str:

@@ -1,8 +1,9 @@
 // What this person shares now, and what they shared or refused before.
 import { busy, button, card, el, empty, link, tabs, trouble } from "../dom.js";
-import { begin, coming, isOver, nextOf, scopeAsked, scopeWords, standingOf, stepWords, whatWords }
-  from "../sharing.js";
-import { away, day, mass, sentence, span, t } from "../words.js";
+import { nameOf } from "../directory.js";
+import { begin, coming, isOver, lastDay, nextOf, scopeAsked, scopeWords, standingIn, stepWords,
+  whatWords } from "../sharing.js";
+import { day, mass, sentence, span, t } from "../words.js";
 import { aimOf, isUnproved, readTemplates, standingBadge, stopFlow, turnSayer, unproved }
   from "./grant.js";
 import { unsure } from "./leaving.js";
@@ -12,7 +13,7 @@ import { requestRow } from "./requests.js";
 /** @import { Asked } from "../decisions.js" */
 /** @import { Directory } from "../directory.js" */
 /** @import { OwnGrant } from "../side.js" */
-/** @import { Coming, Standing } from "../sharing.js" */
+/** @import { Coming } from "../sharing.js" */
 /** @import { Templates } from "../templates.js" */
 /** lost: why the requests could not be read
  * @typedef {{requests: Asked[], lost: unknown, owns: OwnGrant[], directory: Directory,
@@ -40,14 +41,10 @@ async function load({ session, holder }) {
   return { owns: newest, requests, lost, directory, templates };
 }
 
-/** @param {Ctx} ctx @param {OwnGrant} own @returns {Standing} */
-const standing = ({ holder, session }, own) =>
-  standingOf(own, holder.device.state, session.past());
-
 /** @param {Ctx} ctx @param {Found} found */
 function current(ctx, found) {
   const open = found.requests.filter(({ state }) => state === "open");
-  const owns = found.owns.filter((own) => !isOver(standing(ctx, own)));
+  const owns = found.owns.filter((own) => !isOver(standingIn(ctx, own)));
   if (!open.length && !owns.length && !found.lost)
     return empty(t("consents.nothing"), t("consents.nothingwhy"),
       link(t("consents.enter"), "requests", "btn"));
@@ -63,7 +60,7 @@ const unread = (ctx, { lost }) => lost
 
 /** @param {Ctx} ctx @param {Found} found */
 function history(ctx, found) {
-  const over = found.owns.filter((own) => isOver(standing(ctx, own)))
+  const over = found.owns.filter((own) => isOver(standingIn(ctx, own)))
     .map((own) => ({ at: own.grant.iat, make: () => consentCard(ctx, found, own) }));
   const refused = found.requests.filter(({ state }) => ["declined", "expired"].includes(state))
     .map((one) => ({ at: one.request.iat, make: () => refusedCard(one) }));
@@ -83,8 +80,7 @@ function limited(makes) {
 
 /** @param {Ctx} ctx @param {Found} found @param {OwnGrant} own */
 function consentCard(ctx, { directory, templates }, own) {
-  const { grant } = own, at = standing(ctx, own), name = directory.find(grant.platform)?.name
-    ?? grant.platform;
+  const { grant } = own, at = standingIn(ctx, own), name = nameOf(directory, grant.platform);
   const { purpose: aim } = aimOf(templates, grant.template), route = `grant?id=${grant.grant}`;
   const open = !isOver(at), unsaid = isUnproved(at);
   return el("section.card", el("div.row.between", el("h2", link(name, route)), standingBadge(at)),
@@ -93,8 +89,7 @@ function consentCard(ctx, { directory, templates }, own) {
       span(grant.first, grant.last), " · ", stepWords(grant.step)),
     unsaid ? unproved(ctx, own, name, at) : !open
       ? el("p.small", t("consents.allowedon", { day: day(grant.iat) })) : [
-      el("p.small", t("consents.runsout", { when: away(grant.until, ctx.session.now()),
-        day: day(grant.until) })),
+      el("p.small", t("consents.runsout", lastDay(grant, ctx.session.now()))),
       el("div.small", { "aria-live": "polite" }, nextLine(ctx, own))],
     el("div.row", link(t("consents.seemore"), route, "btn"), open && !unsaid
       && button(t("consents.stop"), () => stopFlow(ctx, own, name), "danger")));
@@ -112,7 +107,7 @@ el("p.small", t(`consents.on.${asked.state}`, { day: day(asked.request.iat) })))
 function nextLine(ctx, own) {
   const line = el("span.mute", t("loading"));
   return ctx.live(() => {
-    Promise.all([coming(ctx, own), turnSayer(ctx, own.grant, standing(ctx, own))])
+    Promise.all([coming(ctx, own), turnSayer(ctx, own.grant, standingIn(ctx, own))])
       .then(([all, say]) => nextWords(ctx, own, all, say), sentence)
       .then((text) => line.replaceChildren(text));
     return line;
@@ -124,7 +119,7 @@ function nextLine(ctx, own) {
 function nextWords(ctx, own, all, say) {
   const next = nextOf(all);
   if (!next) return t("consents.nonext");
-  const paused = standing(ctx, own) === "paused", empty = ["taken", "none"].includes(next.turn);
+  const paused = standingIn(ctx, own) === "paused", empty = ["taken", "none"].includes(next.turn);
   return t(empty ? "consents.empty" : "consents.next", {
     what: [begin(whatWords(next.window, own.grant.categories)), next.turn === "ready"
       && next.grams !== null && mass(next.grams, 3)].filter(Boolean).join(" · "),

@@ -1,8 +1,8 @@
 // Allow, or do not allow: the two buttons, what each does, and what a person keeps of it.
 import { announce, banner, button, card, confirm, el, link, save } from "../dom.js";
 import { textHash } from "../encoding.js";
-import { scopeWords } from "../sharing.js";
-import { away, category, day, locale, sentence, span, t } from "../words.js";
+import { lastDay, scopeWords } from "../sharing.js";
+import { away, category, locale, sentence, span, t } from "../words.js";
 import { blindWords, spans } from "./leaving.js";
 
 /** @import { Asked } from "../decisions.js" */
@@ -108,7 +108,7 @@ function allowed({ ctx, asked, place }, grant, redirect, { made, taken }, failed
   const route = `grant?id=${grant.grant}`;
   ctx.title(t("consents.allowed"));
   const said = { scope: scopeWords(grant.categories), span: span(grant.first, grant.last),
-    until: day(grant.until) };
+    until: lastDay(grant).day };
   const { name } = asked, whole = card(name, el("p", t("consents.allowedwhat", said)), failed
     ? banner("warn", t("consents.mintfailed"), " ", sentence(failed))
     : [(made.length > 0 || !taken.length) && el("p", t("consents.minted",

@@ -6,11 +6,11 @@ import { exportRecord, historyOf } from "../dpv.js";
 import { textHash } from "../encoding.js";
 import { fetchListed } from "../lists.js";
 import { compareRelease, readTokens, unchecked } from "../reading.js";
-import { begin, coming, isOver, purposeWords, scopeWords, standingOf, stepWords, turnWords,
+import { begin, coming, isOver, lastDay, purposeWords, scopeWords, standingIn, stepWords, turnWords,
   whatWords } from "../sharing.js";
 import { mintedFor } from "../state.js";
 import { fetchTemplates } from "../templates.js";
-import { away, day, locale, mass, span, t, time } from "../words.js";
+import { locale, mass, span, t, time } from "../words.js";
 import { noticeParts, receiptButton } from "./decision.js";
 import { unsure } from "./leaving.js";
 
@@ -21,7 +21,8 @@ import { unsure } from "./leaving.js";
 /** @import { Coming, Standing, Use } from "../sharing.js" */
 /** @import { Templates } from "../templates.js" */
 /** @typedef {{own: OwnGrant, owns: OwnGrant[], directory: Directory, templates: Templates | null,
- *   name: string, standing: Standing}} One templates: null where they could not be read */
+ *   name: string, standing: Standing, pause: HTMLElement}} One templates: null where they could
+ *   not be read; pause: the button */
 
 /** The consent that the address names. @param {Ctx} ctx @returns {Promise<Node>} */
 export async function show(ctx) {
@@ -31,8 +32,9 @@ export async function show(ctx) {
   const own = owns.find(({ grant }) => grant.grant === id);
   if (!own) return empty(t("consents.unknown"), "", link(t("consents.tolist"), "consents", "btn"));
   const name = nameOf(directory, own.grant.platform);
-  const standing = standingOf(own, holder.device.state, session.past());
-  const one = { own, owns, directory, templates, name, standing };
+  const standing = standingIn(ctx, own);
+  const pause = button(t("consents.pause"), () => pauseFlow(ctx, own, name));
+  const one = { own, owns, directory, templates, name, standing, pause };
   ctx.title(name);
   return el("div.stack", top(ctx, one), unsure(ctx), moving(ctx, one), terms(ctx, one),
     papers(ctx, one));
@@ -76,20 +78,19 @@ const KINDS = { live: "good", paused: "warn", pausing: "warn", unconfirmed: "war
 export const standingBadge = (at) => badge(KINDS[at] ?? "", t(`consents.state.${at}`));
 
 /** @param {Ctx} ctx @param {One} one */
-function top(ctx, { own, standing, name, templates }) {
+function top(ctx, one) {
+  const { own, standing, name, templates } = one;
   const { grant } = own, { session } = ctx, { purpose } = aimOf(templates, grant.template);
-  if (isUnproved(standing)) return card("", el("p.row.between", el("strong", begin(purpose)),
-    standingBadge(standing)), unproved(ctx, own, name, standing));
-  return card("", el("p.row.between", el("strong", begin(purpose)), standingBadge(standing)),
+  const head = el("p.row.between", el("strong", begin(purpose)), standingBadge(standing));
+  return isUnproved(standing) ? card("", head, unproved(ctx, own, name, standing)) : card("", head,
     el("p", begin(scopeWords(grant.categories)), " · ", span(grant.first, grant.last), " · ",
       stepWords(grant.step)),
-    isOver(standing) ? el("p", t(`consents.over.${standing}`, { name, day: day(grant.until) })) : [
-      el("p.mute", t("consents.runsout", { when: away(grant.until, session.now()),
-        day: day(grant.until) })),
-      standing === "paused" && banner("warn", t("consents.pausedwhy")),
+    isOver(standing) ? el("p", t(`consents.over.${standing}`, { name, ...lastDay(grant) })) : [
+      el("p.mute", t("consents.runsout", lastDay(grant, session.now()))),
+      standing === "paused" && banner("warn", t("consents.pausewhy")),
       el("div.row", stopButton(ctx, own, name), standing === "paused"
         ? button(t("consents.resume"), () => resume(ctx, own))
-        : button(t("consents.pause"), () => pause(ctx, own, name)))]);
+        : one.pause)]);
 }
 
 /** @param {Ctx} ctx @param {OwnGrant} own @param {string} name */
@@ -136,10 +137,9 @@ async function resume(ctx, { grant }) {
 }
 
 /** @param {Ctx} ctx @param {OwnGrant} own @param {string} name */
-async function pause(ctx, own, name) {
-  const answer = await dialog(t("consents.pauseask", { name }), [el("p", t("consents.pausewhy")),
-    el("p", t("consents.pausestop", { name }))], (close) => [
-    button(t("cancel"), () => close(null)),
+async function pauseFlow(ctx, own, name) {
+  const answer = await dialog(t("consents.pauseask", { name }), el("p",
+    t("consents.pausewhy")), (close) => [button(t("cancel"), () => close(null)),
     button(t("consents.stopinstead"), () => close("stop"), "danger"),
     button(t("consents.pause"), () => close("pause"), "primary")]);
   if (answer === "stop") return stopFlow(ctx, own, name);
@@ -169,13 +169,12 @@ export async function stopFlow(ctx, own, name) {
   const asked = answer !== "delete" ? "" : await holder.askDeletion(grant).then(
     () => t("consents.delete.asked", { name }), () => t("consents.delete.notasked", { name }));
   session.forget();
-  announce(t("consents.stopped"));
+  await ctx.redraw();
   const said = t("consents.stoppedwhat", { name, time: time(session.now()) });
   await dialog(t("consents.stopped"), [el("p", said), asked && el("p", asked),
     el("p.mute", t("consents.stopreceipt"))], (close) => [
     recordButton(ctx, grant, t("consents.receipt")),
     button(t("ok"), () => close(null), "primary")]);
-  ctx.redraw();
 }
 
 // Figures: left, and to come
@@ -188,6 +187,7 @@ async function figures(ctx, one) {
   const left = await compareAll(ctx, one, uses.filter(({ release }) =>
     release.grant === grant.grant));
   const rest = all.filter(({ turn }) => turn !== "left"), scope = grant.categories;
+  one.pause.hidden = rest.every(({ turn }) => turn === "taken"); // it would delay nothing
   const rows = left.map(([use, found]) => leftRow(use, found, scope));
   return [card(t("consents.left"), left.some(([, { found }]) => found === "other")
     && banner("bad", t("consents.leftwrong"), " ", link(t("title.activity"), "activity")),
@@ -263,7 +263,7 @@ function deletion(ctx, { own: { grant, deletion: told }, name, standing }) {
     done(ctx, t("consents.delete.asked", { name }));
   };
   return card(t("consents.delete"), el("p", t(`consents.delete.${told ?? "no"}`, { name }),
-    told || isOver(standing) ? "" : ` ${t("consents.delete.going")}`),
+    told || isOver(standing) ? "" : t("consents.delete.going")),
     told !== "asked" && el("div.row",
       button(t(told ? "consents.askagain" : "consents.askdelete"), ask)));
 }
@@ -274,6 +274,7 @@ function deletion(ctx, { own: { grant, deletion: told }, name, standing }) {
 function terms({ session }, { own: { grant }, directory, templates, name, standing }) {
   const { purpose, benefit } = aimOf(templates, grant.template), over = isOver(standing);
   const { contact } = directory.find(grant.platform) ?? {};
+  const { day, when } = lastDay(grant, session.now());
   return card(t("consents.agreed"), facts([
     [t("consents.who"), [name, " · ", el("span.mono.small", grant.platform), " · ",
       link(t("entry"), `register?id=${grant.platform}`)]],
@@ -281,8 +282,8 @@ function terms({ session }, { own: { grant }, directory, templates, name, standi
     ...(benefit ? [/** @type {[string, string]} */ ([t("consents.youget"), begin(benefit)])] : []),
     [t("category"), begin(scopeWords(grant.categories))],
     [t("consents.period"), `${span(grant.first, grant.last)} · ${stepWords(grant.step)}`],
-    [t(over ? "consents.wasuntil" : "consents.item.until"), over ? day(grant.until)
-      : `${day(grant.until)} · ${away(grant.until, session.now())}`],
+    [t(over ? "consents.wasuntil" : "consents.item.until"), over ? day
+      : `${day} · ${when}`],
     [t("consents.kept"), t("consents.days", { n: grant.data_life_days })],
     [t("consents.item.show_sources"), t(grant.show_sources ? "consents.yes" : "consents.no")],
     [t("consents.given"), time(grant.iat)],

@@ -6,7 +6,7 @@ import { ZERO } from "../chain.js";
 import { nameOf } from "../directory.js";
 import { addMonths, monthsFrom } from "../months.js";
 import { monthSums, readLinks } from "../reading.js";
-import { begin, isOver, scopeAsked, scopeWords, standingOf } from "../sharing.js";
+import { begin, isOver, lastDay, scopeAsked, scopeWords, standingIn } from "../sharing.js";
 import { addWords, away, mass, monthName, sentence, t } from "../words.js";
 import words from "../words/home.js";
 import { isUnproved, standingBadge, stopFlow } from "./grant.js";
@@ -55,7 +55,7 @@ function figures({ months, running }) {
     figure(t("home.month", { month: monthName(running) }), now, last
       ? t("home.before", { month: monthName(last.month), mass: mass(total([last])) }) : ""),
     figure(t("home.year", { year }), total(here), t("home.acts", { n: here.length }))),
-  el("p.small.mute", t("home.what"), " ", open.length > 0
+  el("p.small.mute", t("home.what"), open.length > 0
     && t("home.open", { month: monthName(open[0]) })),
   el("p.small", t("home.only")));
 }
@@ -126,7 +126,8 @@ function waitCard(all, lost) {
 const chevron = () => el("span.mute", { "aria-hidden": "true" }, "›");
 
 /** @param {Ctx} ctx @returns {Promise<{all: Thing[], lost: unknown}>} */
-async function things({ session, holder }) {
+async function things(ctx) {
+  const { session, holder } = ctx;
   /** @type {unknown} */
   let lost = null;
   const [requests, grants, directory] = await Promise.all([session.requests().catch((error) => {
@@ -141,20 +142,19 @@ async function things({ session, holder }) {
     title: t("home.asks", { name: one.name }), text: [begin(scopeWords(scopeAsked(one))),
       t("home.ends", { when: away(one.until, now) })].join(" · ") }));
   const ending = grants.filter((own) => own.grant.until - now < SOON
-    && !isOver(standingOf(own, holder.device.state, session.past()))).map(({ grant }) => ({
+    && !isOver(standingIn(ctx, own))).map(({ grant }) => ({
     id: grant.grant, route: `grant?id=${grant.grant}`, mark: null,
     title: t("home.ending", { name: name(grant.grant) }),
-    text: t("home.endingwhy", { when: away(grant.until, now) }) }));
+    text: t("home.endingwhy", lastDay(grant, now)) }));
   const failed = (minted?.failed ?? []).map(({ grant, error }) => ({ id: `m${grant}`,
     route: `grant?id=${grant}`, title: t("home.failed", { name: name(grant) }),
     text: sentence(error), mark: badge("warn", t("home.look")) }));
   const alarms = watched?.alarms.length ? [{ id: "alarms", route: "activity", title:
     t("home.alarms", { n: watched.alarms.length }), text: t("home.alarmswhy"),
   mark: badge("bad", t("home.look")) }] : [];
-  const unproved = grants.filter((own) => isUnproved(standingOf(own, holder.device.state,
-    session.past()))).map(({ grant }) => ({ id: `u${grant.grant}`,
-    route: `grant?id=${grant.grant}`, title: t("home.unproved", { name: name(grant.grant) }),
-    text: t("home.unprovedwhy"), mark: badge("warn", t("home.look")) }));
+  const unproved = grants.filter((own) => isUnproved(standingIn(ctx, own))).map(({ grant }) => ({
+    id: `u${grant.grant}`, route: `grant?id=${grant.grant}`,
+    title: t("home.unproved", { name: name(grant.grant) }), text: t("home.unprovedwhy"), mark: badge("warn", t("home.look")) }));
   return { all: [...alarms, ...unproved, ...asked, ...failed, ...ending], lost };
 }
 
@@ -163,17 +163,15 @@ async function things({ session, holder }) {
 /** What is shared now, each with the shortest way to stop. @param {Ctx} ctx */
 const sharing = (ctx) => busy(async () => ({ grants: await ctx.session.grants(),
   directory: await ctx.holder.held() }), ({ grants, directory }) => {
-  const { session, holder } = ctx, now = session.now();
-  const at = (/** @type {typeof grants[0]} */ own) => standingOf(own, holder.device.state,
-    session.past());
-  const live = grants.filter((own) => !isOver(at(own)));
+  const now = ctx.session.now();
+  const live = grants.filter((own) => !isOver(standingIn(ctx, own)));
   const row = (/** @type {typeof grants[0]} */ own) => {
-    const { grant } = own, name = nameOf(directory, grant.platform);
+    const { grant } = own, name = nameOf(directory, grant.platform), at = standingIn(ctx, own);
     const title = el("strong", link(name, `grant?id=${grant.grant}`));
     return el("li.item", growing(el("div.row.between", el("span", title, " ",
-      at(own) !== "live" && standingBadge(at(own)), el("br"), el("span.mute.small",
+      at !== "live" && standingBadge(at), el("br"), el("span.mute.small",
         begin(scopeWords(grant.categories)), " · ",
-        t("home.ends", { when: away(grant.until, now) }))),
+        t("home.ends", lastDay(grant, now)))),
     button([t("consents.stop"), el("span.hidden", ` ${name}`)], () => stopFlow(ctx, own, name),
       "danger"))));
   };

@@ -164,11 +164,11 @@ function factorCard({ formula }, factor, unused) {
   el("p.small.mute", source.title, " · ", sourceLink(placeIn(source.locator, english)), " · ",
     t("public.how.grade", { words: readIn(source, english) }), " · ",
     t(ends ? "public.how.valid" : "public.how.validfrom",
-      { from: dayOf(begins), until: ends ? dayOf(ends) : "" })));
+      { from: dayOf(begins), until: ends ? dayOf(ends, 1) : "" })));
 }
 
 /** @param {string} iso */
-const dayOf = (iso) => day(Date.parse(`${iso}T04:00:00Z`) / 1000);
+const dayOf = (iso, less = 0) => day(Date.parse(`${iso}T04:00Z`) / 1000 - less * 86400);
 
 const PLACE = /^(https:\/\/)?[a-z0-9-]+(\.[a-z0-9-]+)+\/[!-~]*$/;
 

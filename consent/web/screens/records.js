@@ -1,5 +1,5 @@
 // Records: every act, why it counts what it counts, and what does not fit.
-import { amounts, grams, region, workedOut } from "../figures.js";
+import { amounts, grams, region, summed, workedOut } from "../figures.js";
 import { announce, badge, banner, busy, button, card, choice, confirm, el, empty, facts, field,
   link, more } from "../dom.js";
 import { nameOf } from "../directory.js";
@@ -47,11 +47,10 @@ async function load({ session, holder }) {
     nameOf(directory, row.own.source), row.record.operator, row.record.receipt,
     row.record.behaviour, day(row.record.start),
     ...Object.values(row.record.detail ?? {})].join("\n"))]));
-  const how = /** @type {const} */ ({ timeZone: directory.listing.zone, hourCycle: "h23" });
-  const short = new Intl.DateTimeFormat(locale(), { ...how, month: "short", day: "numeric",
-    hour: "2-digit", minute: "2-digit" });
-  const long = new Intl.DateTimeFormat(locale(), { ...how, dateStyle: "medium",
-    timeStyle: "short" });
+  const how = /** @type {const} */ ({ timeZone: directory.listing.zone, hourCycle: "h23",
+    month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  const [short, long] = [how, { ...how, year: /** @type {const} */ ("numeric") }]
+    .map((one) => new Intl.DateTimeFormat(locale(), one));
   return { rows, links, directory, releaseOf, overlaps, texts, short, long };
 }
 
@@ -123,8 +122,7 @@ function list(ctx, found) {
     const words = plain(wanted.q).split(/\s+/).filter(Boolean);
     const hits = rows.filter((row) => fits(row, wanted)
       && words.every((word) => texts.get(row)?.includes(word)));
-    count.textContent = t("records.count", { n: hits.length,
-      mass: grams(hits.reduce((sum, { mg }) => sum + mg, 0)) });
+    count.textContent = t("records.count", { n: hits.length, mass: summed(hits) });
     place.replaceChildren(...months(hits.slice(0, most), hits, node), hits.length ? ""
       : empty(t("records.nohits"), button(t("records.clear"), clear)),
     hits.length > most ? further() : "");
@@ -182,7 +180,7 @@ function months(rows, hits, node) {
   return names.map((month) => {
     const [here, all] = [rows, hits].map((list) => list.filter((row) => row.month === month));
     return el("section.card", el("div.row.between", el("h2", monthName(month)),
-      el("span.num.mute", grams(all.reduce((sum, { mg }) => sum + mg, 0)))),
+      el("span.num.mute", summed(all))),
     el("ul.list", here.map(node)), here.length < all.length && el("p.small.mute",
       t("records.shown", { n: number(here.length), all: number(all.length) })));
   });
@@ -269,7 +267,7 @@ async function whyOf({ releaseOf }, { record, standing, mg }) {
     more(t("records.steps"), el("ul.list", lines.filter(({ kind }) =>
       !["disagrees", "source", "note"].includes(kind)).map(({ kind, text, members }) =>
       el("li.item.small", el("span", kind === "counts" && !back ? t("records.rule", members)
-        : text.replaceAll("CO2e", "CO₂e"))))))];
+        : kind === "why" ? members.text : text.replaceAll("CO2e", "CO₂e"))))))];
 }
 
 /** @param {{kind: string, text: string}[]} lines a reason of rule and record alike stands once */

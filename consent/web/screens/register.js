@@ -72,8 +72,8 @@ const roleWords = (role) => ROLES.has(role) ? t(`public.who.role.${role}`) : rol
 const keyRow = ({ pk, from, until }, use, now) => el("li.item", el("span",
   t(`public.who.use.${use}`), " ", now < from ? badge("", t("public.who.coming")) : now < until
     ? badge("good", t("public.who.current")) : badge("", t("public.who.past")), el("br"),
-  el("span.small.mute", t("public.how.valid", { from: day(from), until: day(until) })), el("br"),
-  el("span.small.mono", b64u(pk))));
+  el("span.small.mute", t("public.how.valid", { from: day(from), until: day(until - 1) })),
+  el("br"), el("span.small.mono", b64u(pk))));
 
 /** @param {Directory} directory @param {string} signer */
 const signed = ({ listing: { version, expires, iat, zone, demo } }, signer) =>

@@ -7,7 +7,7 @@ import * as start from "./start.js";
 /** @typedef {import("../session.js").Session} Session */
 /** What a screen is given. @typedef {{session: Session, holder: import("../holder.js").Holder,
  *   params: URLSearchParams, go: (route: string) => void, title: (text: string) => void,
- *   redraw: () => void, live: (draw: () => import("../dom.js").Child) => HTMLElement}} Ctx */
+ *   redraw: () => unknown, live: (draw: () => import("../dom.js").Child) => HTMLElement}} Ctx */
 /** @typedef {{show: (ctx: Ctx) => Node|Promise<Node>}} Screen */
 /** @typedef {{id: string, route: string, needs: "open"|"unlocked", tab?: string, states: string[],
  *   load: () => Promise<Screen>}} Entry */

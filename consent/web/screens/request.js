@@ -2,9 +2,10 @@
 import { badge, banner, card, check, choice, el, empty, facts, link, more, table } from "../dom.js";
 import { isError } from "../errors.js";
 import { sentencesOf } from "../notices.js";
-import { begin, changesOf, lastsOf, purposeWords, scopeWords, stepWords } from "../sharing.js";
+import { begin, changesOf, lastDay, lastsOf, purposeWords, scopeWords, stepWords }
+  from "../sharing.js";
 import { fetchTemplates, templateOf } from "../templates.js";
-import { away, category, day, locale, monthName, sentence, span, t } from "../words.js";
+import { category, day, locale, monthName, sentence, span, t } from "../words.js";
 import { decision, noticeParts, termsOf } from "./decision.js";
 import { figuresOf, unsure } from "./leaving.js";
 
@@ -165,7 +166,7 @@ function memberWords(member, terms) {
   if (member === "purposes") return purposeWords(terms.purposes);
   if (member === "first" || member === "last") return monthName(terms[member]);
   if (member === "step") return stepWords(terms.step);
-  if (member === "until") return day(terms.until);
+  if (member === "until") return lastDay(terms).day;
   if (member === "data_life_days") return t("consents.days", { n: terms.data_life_days });
   if (member === "show_sources") return t(terms.show_sources ? "consents.yes" : "consents.no");
   return terms[member];
@@ -223,10 +224,10 @@ function choices(view, choice, change) {
 /** @param {View} view @param {Choice} _choice @param {Terms | null} terms */
 function times(view, _choice, terms) {
   const found = terms ?? widest(view.asked);
-  const left = away(found.until, view.ctx.session.now());
+  const { day, when } = lastDay(found, view.ctx.session.now());
   return facts([[t("consents.period"), span(found.first, found.last)],
     [t("consents.item.step"), stepWords(found.step)],
-    [t("consents.item.until"), `${day(found.until)} · ${left}`],
+    [t("consents.item.until"), `${day} · ${when}`],
     [t("consents.kept"), t("consents.days", { n: found.data_life_days })]]);
 }
 

@@ -6,7 +6,7 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.before": ["{mass} in {month}", "{month}为{mass}"],
   "home.acts": ["in {n:month|months}", "共{n}个月"],
   "home.what": ["CO₂ avoided by what you did, by the published rules.", "按公开规则核算的行为减排量（CO₂）。"],
-  "home.open": ["{month} is not settled by every source yet, so its figure may still grow.",
+  "home.open": [" {month} is not settled by every source yet, so its figure may still grow.",
     "{month}尚有来源未结算，数字还可能增加。"],
   "home.only": ["Only you can read this: it is opened on this device.", "只有您能看到：内容在此设备上打开。"],
   // Empty

@@ -54,7 +54,7 @@ export default /** @type {import("../words.js").Words} */ ({
   "public.how.listed.reconstructed": ["put in by us, not verified", "由本项目补写，未经核实"],
   "public.how.grade": ["read in: {words}", "依据：{words}"],
   "public.how.validfrom": ["valid from {from}", "自{from}起有效"],
-  "public.how.valid": ["valid from {from} until {until}", "自{from}起至{until}前有效"],
+  "public.how.valid": ["valid from {from} until {until}", "自{from}起至{until}有效"],
   "public.how.compare": ["The same act under other rules", "同一行为，不同规则"],
   "public.how.with": ["Compare with", "与之比较"],
   "public.how.apart": ["highest {n} times the lowest", "最高为最低的{n}倍"],
