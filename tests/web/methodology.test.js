@@ -6,8 +6,8 @@ import { text, utf8 } from "../../consent/web/encoding.js";
 import { REASONS, placeIn, readIn, why } from "../../consent/web/explain.js";
 import { workedOut } from "../../consent/web/figures.js";
 import { count, factorFor, fetchRelease } from "../../consent/web/methodology.js";
-import { besideText, figuresIn, namesIn } from "../../consent/web/screens/methodology.js";
-import { category, setLocale } from "../../consent/web/words.js";
+import { besideText, figuresIn } from "../../consent/web/screens/methodology.js";
+import { setLocale } from "../../consent/web/words.js";
 import { parseToml } from "../../consent/web/toml.js";
 import { Shelf, slugOf, vectors } from "./shelf.js";
 
@@ -214,19 +214,6 @@ test("where a figure was read is told in one language, and no news report is cal
     "新闻报道所引");
   assert.equal(readIn({ grade: "H", locator: "a.example/b" }, 1), "authoritative text");
   assert.equal(readIn({ grade: "L", locator: report }, 1), "third-party transcription");
-});
-
-test("a release names the categories as every screen does", async () => {
-  const { says, caps } = (await fetchRelease(new Shelf({}), directoryOf("2026-1"), "2026-1")).listed;
-  for (const at of ["zh-CN", "en"]) {
-    setLocale(at);
-    for (const n of [1, 2, 3, 4, 5, 6, 7])
-      assert.ok(namesIn(says[at]).includes(category(n)), `${n} ${at}`);
-    for (const n of [2, 3, 4, 5]) assert.ok(namesIn(caps.note[at]).includes(category(n)), `${n} ${at}`);
-    assert.doesNotMatch(namesIn(says[at]), /things used|\bhome\b/);
-  }
-  setLocale("en");
-  assert.equal(namesIn("one's own bag; 骑行250克，用车"), "one's own bag; 骑行250克，用车");
 });
 
 test("every reason has a text in both languages", () => {

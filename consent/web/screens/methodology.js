@@ -65,11 +65,11 @@ function screen(ctx, { known, open, inForce, running, rules }) {
     releaseRow(one, one === open, one === inForce, running)))),
   card(titleOf(release.id), el("p.row", badge("good", t("public.how.verified")),
     el("span.small.mute", t(open.from ? "public.how.verifiedwhy"
-      : "public.how.besidewhy"))), el("p", namesIn(says[locale()])),
+      : "public.how.besidewhy"))), el("p", says[locale()]),
   release.id === BESIDE[0].id && banner("info", t("public.how.seasonbound")),
   el("div.row", tally(counting, t("public.how.counting")),
     tally(rules.length - counting, t("public.how.zero"))),
-  caps && more(t("public.how.caps"), el("div.stack", el("p.small", namesIn(caps.note[locale()])),
+  caps && more(t("public.how.caps"), el("div.stack", el("p.small", caps.note[locale()]),
     facts(CATEGORIES.map((one) => [begin(category(one)), mass(release.cap(one))])))),
   more(t("details"), el("p.small.mono", `${release.id} · SHA-256 ${release.sha256}`))),
   known.length > 1 && comparison(ctx, known, open, rules),
@@ -111,12 +111,7 @@ function ruleRow(rule) {
       el("span.mute.turn", { "aria-hidden": "true" }, "▾"))), inside));
 }
 
-/** Releases are frozen; categories have one name on every screen. @param {string} text */
-export const namesIn = (text) => text.replace(/\bhome\b/, category(3))
-  .replace("things used", category(5)).replace(/[衣食住行用](?=[、三])/g,
-    (one) => category("衣食住行用".indexOf(one) + 1));
-
-// These words stand there in English alone.
+// Releases are frozen texts, and these words stand there in English alone.
 const FIGURES = { "g/person-km": "克/人公里", "g/km driven": "克/行驶公里", "g/km": "克/公里",
   "g/ride": "克/次", "g/trip": "克/次", "g/order": "克/单", "g/kWh metered": "克/计量千瓦时",
   "g/kWh": "克/千瓦时", "g/meal against chicken": "克/餐，与鸡肉相比",
