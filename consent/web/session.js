@@ -106,14 +106,13 @@ export class Session extends EventTarget {
    * meanwhile it stays as that left it. @param {Uint8Array} root @param {boolean} [fresh] */
   async unlock(root, fresh = false) {
     const { policy, now } = this, { vault, templates } = this.config;
-    const shelf = new Shelf(this.store, root, now, () => this.#online()), still = () => {
-      if (shelf.over) throw new DOMException("overtaken while opening", "AbortError");
-    };
+    const shelf = new Shelf(this.store, root, now, () => this.#online());
+    const { over } = shelf, still = () => over.throwIfAborted();
     this.#coming?.shut();
     this.#coming = shelf;
     const { Holder } = await late(import("./holder.js")), key = await accountKey(root);
     const [wire, live] = [false, true].map((acts) =>
-      new Wire(vault, key, { fetch: shelf.way(acts), templates }));
+      new Wire(vault, key, { fetch: shelf.way(acts), templates, over }));
     const memory = await shelf.recall("memory");
     const holder = await Holder.open({ root, wire, live, policy, now, random, memory });
     still();
@@ -193,8 +192,6 @@ export class Session extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  // What is asked for once
-
   /** @template T @param {string} name @param {() => Promise<T>} load @returns {Promise<T>} */
   #kept(name, load) {
     if (this.#once.has(name)) return /** @type {Promise<any>} */ (this.#once.get(name));
@@ -219,12 +216,10 @@ export class Session extends EventTarget {
     });
   }
 
-  /** Every consent. */
   grants() {
     return this.#kept("grants", () => this.#open.grants());
   }
 
-  /** What platforms ask for. */
   requests() {
     return this.#kept("requests", () => this.#open.requests());
   }
@@ -239,6 +234,9 @@ export class Session extends EventTarget {
     const holder = this.#open;
     return holder.held().catch(() => holder.current.newest);
   }
+
+  /** Fails without a network: before anybody decides, or writes a code down, for nothing. */
+  reach = () => this.wire.date();
 
   /** The directory in force, also while locked. */
   directory() {
@@ -259,8 +257,6 @@ export class Session extends EventTarget {
     this.#save();
     this.#changed();
   }
-
-  // The background
 
   /** Tops up tokens, takes in what other devices did, watches the log; results in `background`. */
   async refresh() {
