@@ -50,7 +50,6 @@ export class Session extends EventTarget {
     setInterval(() => document.hidden || this.refresh(), 600000);
   }
 
-  /** Reads what this device keeps. */
   async start() {
     this.prefs = await this.store.get("prefs") ?? {};
     this.own = await this.store.get("own") ?? null;

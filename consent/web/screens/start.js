@@ -65,21 +65,21 @@ const code = (ctx, turn, secret, root) => card(t("start.code"), el("p", t("start
 /** Asks for a code to be typed back before anything goes on. @param {Uint8Array} secret
  * @param {() => unknown} again shows the code again @param {() => Promise<unknown>} done */
 export function typeback(secret, again, done) {
-  const typed = codeField("start.typeback");
+  const typed = codeField(t("start.typeback"), t("start.typebackhint"));
   return card("", typed.node, el("div.row", button(t("next"), async () => {
     if (same(typed.input.value, secret)) await done();
     else typed.fail(t("start.differs"));
   }, "primary"), button(t("start.see"), again, "quiet")));
 }
 
-/** Enter presses the card's button. @param {string} words */
-function codeField(words) {
-  const typed = field(t(words), { class: "mono", autocapitalize: "characters", spellcheck: "false",
+/** Enter presses the card's button. @param {string} label @param {string} hint */
+function codeField(label, hint) {
+  const typed = field(label, { class: "mono", autocapitalize: "characters", spellcheck: "false",
     maxlength: 60, rows: 3, onkeydown: (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Enter" || event.isComposing) return;
       event.preventDefault();
       typed.node.parentNode?.querySelector("button")?.click();
-    } }, t(`${words}hint`));
+    } }, hint);
   return typed;
 }
 
@@ -199,7 +199,7 @@ async function keepCode(session, name) {
 /** Opens by a typed code. @param {Ctx} ctx @param {(root: Uint8Array) => Promise<void>} done
  * @returns {HTMLElement} */
 export function codeForm({ session }, done) {
-  const typed = codeField("start.usecode"), said = el("div.stack");
+  const typed = codeField(t("start.usecode"), t("start.usecodehint")), said = el("div.stack");
   typed.input.value = session.handed;
   return card("", said, typed.node, el("div.wide", button(t("start.openit"), async () => {
     try {
