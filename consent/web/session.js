@@ -234,7 +234,7 @@ export class Session extends EventTarget {
     return holder.held().catch(() => holder.current.newest);
   }
 
-  /** Fails without a network: before anybody decides, or writes a code down, for nothing. */
+  /** Fails without a network: before anybody decides or writes for nothing. */
   reach = () => this.wire.date();
 
   /** The directory in force, also while locked. */
