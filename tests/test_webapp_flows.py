@@ -349,6 +349,15 @@ def test_a_reload_without_a_network_shows_what_is_stored(
         hand.sees("e.unreachable", "dialog")
         hand.looks("unreachable")
         hand.press("ok", "dialog")
+        for act in ("settings.newcode", "settings.addkey", "settings.erase"):
+            hand.press(act)  # said at once, and not after something was typed or made
+            hand.sees("e.unreachable", "dialog")
+            hand.press("ok", "dialog")
+        window.to("sources")
+        hand.press(hand.button("sources.unlink").first)
+        hand.sees("e.unreachable", "dialog")
+        hand.press("ok", "dialog")
+        window.to("settings")
         window.context.set_offline(False)
         window.page.reload()
         hand.sees("settings.open")

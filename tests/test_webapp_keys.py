@@ -60,6 +60,7 @@ def test_a_vault_is_made_with_its_code_typed_back(hand: Hand) -> None:
     hand.looks("age")
     hand.tick(window.page.get_by_role("checkbox"))
     hand.press("next")
+    hand.sees("start.once")
     code = "-".join(window.page.locator(".fours li").all_inner_texts())
     assert len(code.replace("-", "")) == 33
     hand.looks("code")
@@ -68,10 +69,14 @@ def test_a_vault_is_made_with_its_code_typed_back(hand: Hand) -> None:
     hand.press("next")
     hand.sees("start.differs")
     hand.looks("typeback")
+    for width in (320, 390, 195):  # the last one: 390 at 200 %
+        window.resize((width, 700))
+        assert window.page.locator("textarea").evaluate(FITS), width
+    window.resize(window.look.size)
     hand.press("start.see")
     hand.press("start.written")
     hand.type("start.typeback", code.lower().replace("-", " "))
-    hand.press("next")
+    window.page.locator("textarea").press("Enter")
     hand.sees("start.how")
     hand.looks("ways")
     hand.press("start.bycode")
@@ -79,6 +84,9 @@ def test_a_vault_is_made_with_its_code_typed_back(hand: Hand) -> None:
     hand.sees("home.welcome")
     assert sent
     assert not [text for text in sent if code in text or code.replace("-", "") in text]
+
+
+FITS = "({ scrollHeight: h, clientHeight: c, scrollWidth: w, clientWidth: d }) => h <= c && w <= d"
 
 
 def said(request: Request) -> str:
@@ -156,10 +164,11 @@ def test_a_new_recovery_code_takes_the_place_of_the_old_one(hand: Hand, other: H
     hand.is_home()
     hand.window.to("settings")
     hand.press("settings.newcode")
+    hand.sees("settings.newcodewhy")
     new = "-".join(hand.window.page.locator("dialog .fours li").all_inner_texts())
     hand.looks("new-code")
     hand.press("start.written", "dialog")
-    hand.type(hand.window.page.locator("dialog input"), new)
+    hand.type(hand.window.page.locator("dialog textarea"), new)
     hand.press("next", "dialog")
     hand.sees("settings.newdone", "#said")
     # A browser that has never seen this vault.

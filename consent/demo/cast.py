@@ -100,6 +100,7 @@ def compose(cast: Cast, edition: Edition) -> Listing:
         org=VAULT,
         name="Demo vault · 演示保管库",
         roles=("vault",),
+        contact=f"privacy@{VAULT}",
         sig=accredit.key_times(cast.vault_public, edition.start),
         hpke=(),
     )
@@ -128,7 +129,7 @@ def _party(actor: Actor, edition: Edition) -> Party:
         cadence="monthly" if actor.id in SOURCES else None,
         books_for=edition.books_for.get(actor.id),
         redirects=(*_REDIRECTS.get(actor.id, ()), *edition.redirects.get(actor.id, ())) or None,
-        contact=f"privacy@{actor.id}" if actor.id in _REDIRECTS else None,
+        contact=f"privacy@{actor.id}",
         sig=accredit.key_times(actor.key.public, edition.start),
         hpke=accredit.key_times(actor.opening.public, edition.start),
     )

@@ -169,8 +169,8 @@ const skip = (event) => {
 };
 
 const footer = () => el("footer.foot",
-  el("p.row", [["limits", "limits"], ["log", "log"], ["register", "register"],
-    ["methodology", "methodology"]].map(([route]) => link(t(`title.${route}`), route))),
+  el("p.row", ["limits", "log", "register", "methodology"].map((route) =>
+    link(t(`title.${route}`), route))),
   el("p", t("version"), " ", el("span.mono", session.config.version.slice(0, 16))));
 
 function preferred() {

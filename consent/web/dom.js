@@ -84,12 +84,13 @@ export function button(text, act, kind = "") {
 
 let count = 0;
 
-/** A labelled input; `fail(text)` marks and explains a mistake, "" takes that back.
+/** A labelled input, with `rows` of several lines; `fail(text)` marks and explains a
+ * mistake, "" takes that back.
  * @param {string} label @param {Attrs} [attrs] @param {string} [hint] */
 export function field(label, attrs = {}, hint = "") {
   const id = `f${++count}`, wrong = el("p.small.wrong", { id: `${id}e`, role: "alert" });
-  const input = /** @type {HTMLInputElement} */ (el("input", { id, autocomplete: "off",
-    "aria-describedby": `${id}h ${id}e`, ...attrs }));
+  const input = /** @type {HTMLInputElement} */ (el(attrs.rows ? "textarea" : "input",
+    { id, autocomplete: "off", "aria-describedby": `${id}h ${id}e`, ...attrs }));
   const node = el("div.field", el("label", { for: id }, label),
     el("p.small.mute", { id: `${id}h`, hidden: !hint }, hint), input, wrong);
   const fail = (/** @type {string} */ text) => {
@@ -230,9 +231,9 @@ export const closeDialogs = () => document.querySelectorAll("dialog").forEach((o
   one.dispatchEvent(new Event("cancel")));
 
 /** Asks before something is done; Escape is no. With `word`, that must be typed first.
- * @param {{title: string, text: Child, yes: string, no?: string, danger?: boolean,
+ * @param {{title: string, text: Child, yes?: string, no?: string, danger?: boolean,
  *   word?: string}} ask @returns {Promise<boolean>} */
-export async function confirm({ title, text, yes, no = t("cancel"), danger = false, word = "" }) {
+export async function confirm({ title, text, yes = title, no = t("cancel"), danger = false, word = "" }) {
   const label = t("typeword", { word }), typed = field(label);
   return !!await dialog(title, [typeof text === "string" ? el("p", text) : text,
     word && typed.node], (close) => [button(no, () => close(null)), button(yes, () => {

@@ -137,7 +137,8 @@ export class Holder extends Decisions {
     if (url && url !== contact) return NOT_THEIRS;
     if (!contact) return NOBODY_ASKED;
     const keys = await Promise.all(this.device.state.orgs.map((org) => this.consentKey(org)));
-    return askAuditor(auditor, (key) => new Wire(contact, key), [this.key, ...keys], directory);
+    const { over } = this.wire, all = [this.key, ...keys];
+    return askAuditor(auditor, (key) => new Wire(contact, key, { over }), all, directory);
   }
 
   async _ownNow() {

@@ -35,8 +35,6 @@ async function fetchWrap(wire, wrap) {
  * @param {Wire} wire @param {string} code */
 export const openByCode = async (wire, code) => openBy(wire, readCode(code));
 
-// The device key
-
 /** Keeps the root on this device, under a key that cannot be read out. May be evicted.
  * @param {Store} store @param {Uint8Array} root */
 export async function keepHere(store, root) {
@@ -57,8 +55,6 @@ export async function openHere(store) {
   const { key, iv, sealed } = kept;
   return new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, sealed));
 }
-
-// Passkeys
 
 const TYPE = /** @type {const} */ ("public-key");
 const prf = async () => ({ prf: { eval: { first: await sha256(utf8("cv1/prf")) } } });

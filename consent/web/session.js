@@ -50,7 +50,6 @@ export class Session extends EventTarget {
     setInterval(() => document.hidden || this.refresh(), 600000);
   }
 
-  /** Reads what this device keeps. */
   async start() {
     this.prefs = await this.store.get("prefs") ?? {};
     this.own = await this.store.get("own") ?? null;
@@ -106,14 +105,13 @@ export class Session extends EventTarget {
    * meanwhile it stays as that left it. @param {Uint8Array} root @param {boolean} [fresh] */
   async unlock(root, fresh = false) {
     const { policy, now } = this, { vault, templates } = this.config;
-    const shelf = new Shelf(this.store, root, now, () => this.#online()), still = () => {
-      if (shelf.over) throw new DOMException("overtaken while opening", "AbortError");
-    };
+    const shelf = new Shelf(this.store, root, now, () => this.#online());
+    const { over } = shelf, still = () => over.throwIfAborted();
     this.#coming?.shut();
     this.#coming = shelf;
     const { Holder } = await late(import("./holder.js")), key = await accountKey(root);
     const [wire, live] = [false, true].map((acts) =>
-      new Wire(vault, key, { fetch: shelf.way(acts), templates }));
+      new Wire(vault, key, { fetch: shelf.way(acts), templates, over }));
     const memory = await shelf.recall("memory");
     const holder = await Holder.open({ root, wire, live, policy, now, random, memory });
     still();
@@ -193,8 +191,6 @@ export class Session extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  // What is asked for once
-
   /** @template T @param {string} name @param {() => Promise<T>} load @returns {Promise<T>} */
   #kept(name, load) {
     if (this.#once.has(name)) return /** @type {Promise<any>} */ (this.#once.get(name));
@@ -240,6 +236,9 @@ export class Session extends EventTarget {
     return holder.held().catch(() => holder.current.newest);
   }
 
+  /** Fails without a network: before anybody decides or writes for nothing. */
+  reach = () => this.wire.date();
+
   /** The directory in force, also while locked. */
   directory() {
     return this.holder ? this.holder.directory() : this.#kept("directory", async () => {
@@ -259,8 +258,6 @@ export class Session extends EventTarget {
     this.#save();
     this.#changed();
   }
-
-  // The background
 
   /** Tops up tokens, takes in what other devices did, watches the log; results in `background`. */
   async refresh() {

@@ -22,7 +22,8 @@ export class Shelf {
   /** Seconds by which this machine's clock is ahead of the vault's. */ skew = 0;
   /** @type {Promise<unknown>} */ #keeping = Promise.resolve();
   #store; #now; #heard; #key; #account;
-  /** The vault was locked, left, or opened anew. */ over = false;
+  #gone = new AbortController();
+  /** Aborted once locked, left, or opened anew. */ over = this.#gone.signal;
 
   /** @param {import("./store.js").Store} store @param {Uint8Array} root
    * @param {() => number} now
@@ -43,7 +44,7 @@ export class Shelf {
 
   /** Keeps and tells nothing from here on. */
   shut() {
-    this.over = true;
+    this.#gone.abort();
   }
 
   /** The name tells nothing: a path holds the id of a link. @param {string} name */
@@ -55,12 +56,12 @@ export class Shelf {
   async keep(name, value) {
     const plain = utf8(JSON.stringify([name, value])), at = await this.#place(name);
     const blob = await sealState(await this.#key, 0, plain, random(12));
-    if (!this.over) await this.#store.put(at, blob); // not locked or left meanwhile
+    if (!this.over.aborted) await this.#store.put(at, blob); // not locked or left meanwhile
   }
 
   /** A value that was kept, null when there is none. @param {string} name @returns {Promise<any>} */
   async recall(name) {
-    const blob = this.over ? null : await this.#store.get(await this.#place(name));
+    const blob = this.over.aborted ? null : await this.#store.get(await this.#place(name));
     if (!blob) return null;
     const plain = await openState(await this.#key, 0, blob).catch(() => null);
     const [kept, value] = plain ? JSON.parse(text(plain)) : [];

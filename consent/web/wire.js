@@ -61,7 +61,8 @@ export class Wire {
 
   /**
    * @param {string} url the vault's public_url @param {SigningKey | null} [key]
-   * @param {{fetch?: typeof fetch, wall?: () => number, templates?: string}} [ways]
+   * @param {{fetch?: typeof fetch, wall?: () => number, templates?: string,
+   *   over?: AbortSignal}} [ways] `over`: nothing more is sent
    */
   constructor(url, key = null, ways = {}) {
     this.url = url.replace(/\/+$/, "");
@@ -70,6 +71,7 @@ export class Wire {
     this.#wall = ways.wall ?? (() => Math.floor(Date.now() / 1000));
     /** The hash that the vault's templates must have; "": any. */
     this.templates = ways.templates ?? "";
+    this.over = ways.over ?? new AbortController().signal;
   }
 
   /** The answer to GET. @param {string} path with its query */
@@ -122,10 +124,11 @@ export class Wire {
       const reply = await this.#fetch(url, {
         method, headers, body: body.length ? /** @type {BodyInit} */ (body) : undefined,
         credentials: "omit", redirect: "error", referrerPolicy: "no-referrer",
-        signal: AbortSignal.timeout(LONGEST),
+        signal: AbortSignal.any([AbortSignal.timeout(LONGEST), this.over]),
       });
       return { status: reply.status, headers: reply.headers, content: await read(reply, most) };
     } catch (broken) {
+      this.over.throwIfAborted();
       return fail("unreachable", `${method} ${path}: ${broken}`);
     }
   }

@@ -59,7 +59,14 @@ class Kept {
   }
 }
 let answer, calls = 0;
-globalThis.fetch = async (url) => (calls++, answer(new URL(url).pathname));
+globalThis.fetch = async (url, { signal }) => {
+  signal.throwIfAborted(); // as a browser's own
+  calls++;
+  return new Promise((done, fail) => {
+    signal.addEventListener("abort", () => fail(signal.reason));
+    Promise.resolve(answer(new URL(url).pathname)).then(done, fail);
+  });
+};
 const told = (body = {}, headers = {}) =>
   new Response(JSON.stringify(body), { headers: { ETag: '"7"', ...headers } });
 const settle = () => new Promise((done) => setTimeout(done, 30));
@@ -158,6 +165,28 @@ test("what is in flight when it is left is not kept, and makes nothing more", as
   assert.deepEqual([...store.all.keys()], []);
   assert.equal(holder.closed, true);
 });
+
+for (const act of ["lock", "leave"])
+  test(`after ${act} nothing is sent, and what was under way is aborted and kept by nobody`,
+    async () => {
+      const { session, store, wire, live } = await opened(), { promise, resolve: on } = gate();
+      const { holder } = session;
+      await settle();
+      answer = async () => (await promise, told({ late: true }));
+      const under = [wire, live].map((way) => way.get("/v1/holder/requests")
+        .then(() => "came", ({ name }) => name));
+      await settle();
+      await session[act](); // it waits for none of them
+      const before = [...store.all.keys()], sent = calls;
+      assert.deepEqual(await Promise.all(under), ["AbortError", "AbortError"]);
+      on();
+      for (const way of [wire, live])
+        for (const send of [() => way.get("/v1/holder/grants"), () => way.post("/v1/x", "late")])
+          await assert.rejects(send(), { name: "AbortError" });
+      await settle();
+      assert.deepEqual([calls, [...store.all.keys()]], [sent, before]);
+      assert.ok(holder.wire.over.aborted, "and the auditor is not asked");
+    });
 
 test("what is over by a clock that runs ahead is not over before the vault's clock says so",
   async () => {
@@ -293,7 +322,7 @@ for (const place of ["", "open", "load"])
         assert.equal(session.root, null);
         if (act === "leave") assert.deepEqual([...store.all.keys()], []);
         if (act === "leave" && place) {
-          await wire.get("/v1/holder/grants"); // what comes late is kept by nobody
+          await assert.rejects(wire.get("/v1/holder/grants"), { name: "AbortError" });
           await settle();
           assert.deepEqual([...store.all.keys()], []);
         }
@@ -357,7 +386,7 @@ test("of two that open at once the later one is open, and what the earlier one r
   assert.equal(store.all.get("own").account, session.holder.account);
   await settle();
   const before = store.all.size;
-  await wire.get("/v1/holder/grants");
+  await assert.rejects(wire.get("/v1/holder/grants"), { name: "AbortError" });
   await settle();
   assert.equal(store.all.size, before);
 });

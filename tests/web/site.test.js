@@ -10,15 +10,18 @@ import { Session } from "../../consent/web/session.js";
 const SIGNED = "https://audit.example";
 
 /** Asks as a holder whose directory lists this contact; which URLs were asked, and what came.
- * @param {string|null} named @param {string|undefined} contact */
-async function asked(named, contact) {
+ * @param {string|null} named @param {string|undefined} contact
+ * @param {AbortSignal} [over] of their vault */
+async function asked(named, contact, over = new AbortController().signal) {
   const directory = { listing: { entries: [{ id: "a.example", roles: ["auditor"], contact }] } };
   const key = await accountKey(new Uint8Array(20)), urls = [], real = globalThis.fetch;
-  globalThis.fetch = async (url) => {
+  globalThis.fetch = async (url, { signal }) => {
+    signal.throwIfAborted();
     urls.push(new URL(String(url)).origin);
     throw new TypeError("no network");
   };
-  const self = { directory: async () => directory, device: { state: { orgs: [] } }, key };
+  const self = { directory: async () => directory, device: { state: { orgs: [] } }, key,
+    wire: { over } };
   try {
     const found = await Holder.prototype._askAuditor.call(self, named);
     return { urls: new Set(urls), found };
@@ -33,6 +36,11 @@ test("only the address that the auditor signed is asked for the list", async () 
     assert.deepEqual(urls, new Set([SIGNED]));
     assert.notEqual(found.why, NOT_THEIRS.why);
   }
+});
+
+test("once the vault is locked nobody is asked", async () => {
+  const done = asked(SIGNED, SIGNED, AbortSignal.abort());
+  assert.deepEqual(await done.then(({ urls }) => [...urls], ({ name }) => name), "AbortError");
 });
 
 test("a list at another address than the auditor's contact is not compared, and it is told why",

@@ -116,6 +116,7 @@ class Hand:
         self.press("start.make")
         self.tick(self.window.page.get_by_role("checkbox"))
         self.press("next")
+        self.sees("start.once")
         code = "-".join(self.window.page.locator(".fours li").all_inner_texts())
         self.press("start.written")
         self.type("start.typeback", code)

@@ -333,9 +333,9 @@ def _too_wide(window: Window) -> list[str]:
 
 def _wrong_code(window: Window) -> None:
     """Type a code that opens nothing."""
-    if not window.page.locator("main input").count():
+    if not window.page.locator("main textarea").count():
         window.page.locator("main button").nth(1).click()
-    window.page.locator("main input").fill("0000-0000-0000-0000-0000-0000-0000-0000-0")
+    window.page.locator("main textarea").fill("0000-0000-0000-0000-0000-0000-0000-0000-0")
     window.page.locator("main .card .wide button.primary").last.click()
     window.page.locator("main .card [role=alert]:not(:empty)").first.wait_for()
 

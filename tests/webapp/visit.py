@@ -74,7 +74,7 @@ class Reader(Window):
         """Ask for a vault to be opened by a code."""
         self.visit()
         self.push("start.open")
-        self.page.locator("input.mono").fill(code)
+        self.page.locator("textarea").fill(code)
         self.push("start.openit")
 
     @property

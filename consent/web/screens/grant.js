@@ -68,8 +68,6 @@ function moving(ctx, one) {
   return ctx.live(draw);
 }
 
-// Where it stands, and how to end it
-
 /** @type {Record<string, "good" | "warn">} */
 const KINDS = { live: "good", paused: "warn", pausing: "warn", unconfirmed: "warn" };
 
@@ -138,6 +136,7 @@ async function resume(ctx, { grant }) {
 
 /** @param {Ctx} ctx @param {OwnGrant} own @param {string} name */
 async function pauseFlow(ctx, own, name) {
+  await ctx.session.reach();
   const answer = await dialog(t("consents.pauseask", { name }), el("p",
     t("consents.pausewhy")), (close) => [button(t("cancel"), () => close(null)),
     button(t("consents.stopinstead"), () => close("stop"), "danger"),
@@ -152,6 +151,7 @@ async function pauseFlow(ctx, own, name) {
  * @param {Ctx} ctx @param {OwnGrant} own @param {string} name of the platform */
 export async function stopFlow(ctx, own, name) {
   const { grant } = own, { session, holder } = ctx;
+  await session.reach();
   const { benefit } = aimOf(await readTemplates(holder), grant.template);
   const uses = await holder.uses().catch(() => session.uses()).catch(() => null);
   const left = uses?.filter(({ release }) => release.grant === grant.grant).length;
@@ -176,8 +176,6 @@ export async function stopFlow(ctx, own, name) {
     recordButton(ctx, grant, t("consents.receipt")),
     button(t("ok"), () => close(null), "primary")]);
 }
-
-// Figures: left, and to come
 
 /** @param {Ctx} ctx @param {One} one */
 async function figures(ctx, one) {
@@ -254,8 +252,6 @@ const SHOWN = 6;
 const shortList = (rows) => [el("ul.list", rows.slice(0, SHOWN)), rows.length > SHOWN
   && more(t("consents.morefigures", { n: rows.length - SHOWN }), el("ul.list", rows.slice(SHOWN)))];
 
-// What the platform is asked to delete
-
 /** @param {Ctx} ctx @param {One} one */
 function deletion(ctx, { own: { grant, deletion: told }, name, standing }) {
   const ask = async () => {
@@ -267,8 +263,6 @@ function deletion(ctx, { own: { grant, deletion: told }, name, standing }) {
     told !== "asked" && el("div.row",
       button(t(told ? "consents.askagain" : "consents.askdelete"), ask)));
 }
-
-// What was agreed
 
 /** @param {Ctx} ctx @param {One} one */
 function terms({ session }, { own: { grant }, directory, templates, name, standing }) {
@@ -289,8 +283,6 @@ function terms({ session }, { own: { grant }, directory, templates, name, standi
     [t("consents.given"), time(grant.iat)],
     [t("consents.contact"), contact ?? t("consents.nocontact")]]));
 }
-
-// The papers: notice, receipt, record
 
 /** @param {Ctx} ctx @param {One} one */
 const papers = (ctx, { own: { grant } }) => card(t("consents.papers"),

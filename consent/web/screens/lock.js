@@ -20,8 +20,8 @@ export function show(ctx) {
 /** A vault that does not open, also one that is gone, can be given up here.
  * @param {import("../session.js").Session} session @param {() => unknown} then */
 export const leaveButton = (session, then) => button(t("start.leave"), async () => {
-  const sure = { title: t("start.leave"), text: t("start.leavewhy"), yes: t("start.leave") };
-  if (!await confirm({ ...sure, danger: true })) return;
+  const sure = { title: t("start.leave"), text: t("start.leavewhy"), danger: true };
+  if (!await confirm(sure)) return;
   await session.leave();
   await then();
 }, "quiet");

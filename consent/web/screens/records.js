@@ -79,8 +79,8 @@ function wrongIn(ctx, own, directory) {
   const asking = kind !== "unsigned"
     && (contact ? t("records.ask", { name, contact }) : t("records.askat", { name }));
   const reject = async () => {
-    const sure = { title: t("records.reject"), text: t("records.rejectwhy", members),
-      yes: t("records.reject") };
+    await ctx.session.reach();
+    const sure = { title: t("records.reject"), text: t("records.rejectwhy", members) };
     if (!await confirm(sure)) return;
     await ctx.holder.reject(id, wrong.close);
     announce(t("records.rejected"));

@@ -18,11 +18,9 @@ addWords(words);
 /** @import { Ctx } from "./registry.js" */
 /** @typedef {{wrap: string, until: number|null}} Wrap */
 
-/** All settings. @param {Ctx} ctx */
+/** @param {Ctx} ctx */
 export const show = (ctx) => el("div.stack", opening(ctx), look(ctx), sharing(ctx), taking(ctx),
   about(ctx), ending(ctx));
-
-// How it is opened
 
 /** @param {Ctx} ctx */
 const opening = (ctx) => card(t("settings.open"), here(ctx), el("h3", t("settings.all")),
@@ -72,8 +70,9 @@ function wayName({ session }, { wrap, until }) {
 
 /** @param {Ctx} ctx @param {Wrap} one */
 async function remove({ session, holder, redraw }, { wrap }) {
+  await session.reach();
   const sure = { title: t("settings.remove"), text: t("settings.removewhy"), danger: true };
-  if (!await confirm({ ...sure, yes: t("settings.remove") })) return;
+  if (!await confirm(sure)) return;
   await holder.wire.send("DELETE", `/v1/holder/wraps/${wrap}`);
   const passkeys = session.own?.passkeys ?? [], key = passkeys.find((one) => one.wrap === wrap);
   if (key?.id) await takeBack(key.id);
@@ -84,6 +83,7 @@ async function remove({ session, holder, redraw }, { wrap }) {
 
 /** @param {Ctx} ctx */
 async function newPasskey({ session, redraw }) {
+  await session.reach();
   announce(await addPasskey(session) ? t("settings.keyadded") : t("start.noprf"));
   redraw();
 }
@@ -91,6 +91,7 @@ async function newPasskey({ session, redraw }) {
 /** @param {Ctx} ctx */
 async function newCode(ctx) {
   const { session, holder, redraw } = ctx;
+  await session.reach();
   const secret = random(20), old = session.own?.code, place = el("div.stack");
   const put = async (/** @type {(value: boolean) => void} */ close) => {
     const known = (await wraps(ctx, holder.live)).filter(({ until }) => !until);
@@ -132,8 +133,6 @@ function picture(url) {
   }
 }
 
-// Language, look, sharing
-
 /** @param {Ctx} ctx */
 const look = ({ session }) => card(t("settings.look"), el("div.grid",
   choice(t("settings.language"), [["zh-CN", "中文"], ["en", "English"]], locale(),
@@ -160,8 +159,6 @@ export function calendar(url, now) {
     `SUMMARY:${t("settings.event")}`, `URL:${url}`, "END:VEVENT", "END:VCALENDAR", ""].join("\r\n");
 }
 
-// Export
-
 /** @param {Ctx} ctx */
 function taking(ctx) {
   const { session, holder } = ctx;
@@ -185,8 +182,6 @@ function taking(ctx) {
         session.now())))));
 }
 
-// About, and the end
-
 /** @param {Ctx} ctx */
 const about = ({ session, holder }) => card(t("settings.about"), facts([
   [t("settings.vault"), session.config.vault],
@@ -199,8 +194,9 @@ const ending = (ctx) => card(t("settings.erase"), el("p", t("settings.erasewhy")
 
 /** @param {Ctx} ctx */
 async function erase({ session, holder }) {
+  await session.reach();
   const sure = { title: t("settings.erase"), text: t("settings.erasewhy"), danger: true };
-  if (!await confirm({ ...sure, yes: t("settings.erase"), word: t("settings.eraseword") })) return;
+  if (!await confirm({ ...sure, word: t("settings.eraseword") })) return;
   const { receipt } = await holder.erase();
   // First of all: this page may be closed while the receipt is offered.
   const lost = await session.leave().then(() => null, (error) => error);

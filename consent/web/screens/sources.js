@@ -92,8 +92,6 @@ async function endingOf({ holder }, { link: id, source, closes }, begins, direct
   return found;
 }
 
-// One link
-
 /** @param {Ctx} ctx @param {Found} found @param {Source} one */
 function source(ctx, found, one) {
   const { name, ending, broken, trouble: wrong } = one, ends = ending?.ends;
@@ -184,10 +182,9 @@ export function noteOf(grant, { link: id, name: source, begins, ending }, state,
     last: monthName(without.at(-1)?.at(-1) ?? begins), next: next ? monthName(next[0]) : "" });
 }
 
-// Its end
-
 /** @param {Ctx} ctx @param {Source} one */
 async function unlink({ session, holder, redraw }, { link: id, name, begins }) {
+  await session.reach();
   const month = session.month(), members = { name, month: monthName(month),
     before: monthName(addMonths(month, -1)) };
   const follows = ["stops", begins < month && "earlier", "later", "stays", "again"].map((one) =>

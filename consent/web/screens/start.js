@@ -19,7 +19,7 @@ export function show(ctx) {
   /** @param {(ctx: Ctx, turn: any) => Node} part */
   const turn = (part) => {
     place.replaceChildren(part(ctx, turn));
-    place.querySelector("input")?.focus();
+    (place.querySelector("input") ?? place.querySelector("textarea"))?.focus();
   };
   place.append(ctx.session.handed ? opening(ctx, turn) : welcome(ctx, turn));
   return place;
@@ -36,13 +36,15 @@ const welcome = (_ctx, turn) => el("div.stack",
       "quiet")),
   el("p.small.mute", t("start.nothing")));
 
-/** @param {Ctx} _ctx @param {Turn} turn */
-function age(_ctx, turn) {
+/** @param {Ctx} ctx @param {Turn} turn */
+function age({ session }, turn) {
   bring();
   const over = check(t("start.over14")), wrong = el("p.wrong", { role: "alert" });
-  return card("", over.node, wrong, el("div.row", button(t("next"), () => {
-    if (over.input.checked) turn((ctx, next) => code(ctx, next, random(20), random(20)));
-    else wrong.textContent = t("start.only14");
+  return card("", over.node, wrong, el("div.row", button(t("next"), async () => {
+    wrong.textContent = over.input.checked ? "" : t("start.only14");
+    if (!over.input.checked) return;
+    await session.reach();
+    turn((ctx, next) => code(ctx, next, random(20), random(20)));
   }, "primary"), button(t("back"), () => turn(welcome), "quiet")));
 }
 
@@ -63,14 +65,23 @@ const code = (ctx, turn, secret, root) => card(t("start.code"), el("p", t("start
 /** Asks for a code to be typed back before anything goes on. @param {Uint8Array} secret
  * @param {() => unknown} again shows the code again @param {() => Promise<unknown>} done */
 export function typeback(secret, again, done) {
-  const typed = field(t("start.typeback"), MONO, t("start.typebackhint"));
+  const typed = codeField(t("start.typeback"), t("start.typebackhint"));
   return card("", typed.node, el("div.row", button(t("next"), async () => {
     if (same(typed.input.value, secret)) await done();
     else typed.fail(t("start.differs"));
   }, "primary"), button(t("start.see"), again, "quiet")));
 }
 
-const MONO = { class: "mono", autocapitalize: "characters", spellcheck: "false", maxlength: 60 };
+/** Enter presses the card's button. @param {string} label @param {string} hint */
+function codeField(label, hint) {
+  const typed = field(label, { class: "mono", autocapitalize: "characters", spellcheck: "false",
+    maxlength: 60, rows: 3, onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      typed.node.parentNode?.querySelector("button")?.click();
+    } }, hint);
+  return typed;
+}
 
 /** @param {string} typed @param {Uint8Array} secret */
 function same(typed, secret) {
@@ -114,7 +125,7 @@ const way = (words, hint, act, kind) => el("div.stack.wide", button(t(words), ac
   hint && el("p.small.mute", t(hint)));
 
 /** Makes a passkey that opens the open vault; false when this one cannot, and was taken back.
- * @param {import("../session.js").Session} session @returns {Promise<boolean>} */
+ * @param {Session} session @returns {Promise<boolean>} */
 export async function addPasskey(session) {
   const holder = /** @type {import("../holder.js").Holder} */ (session.holder);
   const made = await makePasskey(`Carbon Vault ${holder.account.slice(0, 6)}`);
@@ -153,8 +164,8 @@ async function opened({ session }, turn, root) {
 /** Opens the vault of a root; asks first where this device has another one.
  * @param {Session} session @param {Uint8Array} root @returns {Promise<boolean>} */
 export async function enter(session, root) {
-  const sure = { title: t("start.replace"), text: t("start.replacewhy"), yes: t("start.replace") };
-  if (await session.holdsOther(root) && !await confirm({ ...sure, danger: true })) return false;
+  const sure = { title: t("start.replace"), text: t("start.replacewhy"), danger: true };
+  if (await session.holdsOther(root) && !await confirm(sure)) return false;
   await session.unlock(root);
   return true;
 }
@@ -188,8 +199,8 @@ async function keepCode(session, name) {
 /** Opens by a typed code. @param {Ctx} ctx @param {(root: Uint8Array) => Promise<void>} done
  * @returns {HTMLElement} */
 export function codeForm({ session }, done) {
-  const typed = field(t("start.usecode"), { ...MONO, value: session.handed || null },
-    t("start.usecodehint")), said = el("div.stack");
+  const typed = codeField(t("start.usecode"), t("start.usecodehint")), said = el("div.stack");
+  typed.input.value = session.handed;
   return card("", said, typed.node, el("div.wide", button(t("start.openit"), async () => {
     try {
       const { root, wrap } = await openByCode(session.wire, typed.input.value);

@@ -54,56 +54,30 @@ export default /** @type {import("../words.js").Words} */ ({
   "e.declined": ["The person did not allow it. Do not ask again by yourself.", "对方没有同意。请不要自行再次询问。"],
   "e.bad-place": ["A file or setting on this machine is missing or unsafe.", "本机上的文件或设置缺失或不安全。"],
   "e.unreachable": ["The vault cannot be reached right now.", "目前无法连接到保管库。"],
-  "e.unsigned": [
-    "The vault shows records or a monthly figure without the signature that they must have, so they are not used. Tell the vault's auditor.",
-    "保管库出示的记录或月度结算没有应有的签名，因此不予采用。请告知保管库的审计方。",
-  ],
-  "e.false-absent": [
-    "The vault denies figures that it had confirmed. Keep this message: it is evidence.",
-    "保管库否认了它曾确认收到的数据。请保留这条消息作为证据。",
-  ],
+  "e.unsigned": ["The vault shows records or a monthly figure without the signature that they must have, so they are not used. Tell the vault's auditor.",
+    "保管库出示的记录或月度结算没有应有的签名，因此不予采用。请告知保管库的审计方。"],
+  "e.false-absent": ["The vault denies figures that it had confirmed. Keep this message: it is evidence.",
+    "保管库否认了它曾确认收到的数据。请保留这条消息作为证据。"],
   "e.relink": ["This link must be made anew; its records up to now are kept.",
     "需要重新建立关联；此前的记录会保留。"],
-  "e.older-state": [
-    "The vault shows an older state than this device has already seen, so nothing can be done " +
-    "here now. Try again later; if it stays so, tell the vault's auditor.",
-    "保管库出示的状态比此设备见过的更旧，因此现在无法进行任何操作。请稍后重试；如果仍然如此，请告知保管库的审计方。",
-  ],
+  "e.older-state": ["The vault shows an older state than this device has already seen, so nothing can be done here now. Try again later; if it stays so, tell the vault's auditor.",
+    "保管库出示的状态比此设备见过的更旧，因此现在无法进行任何操作。请稍后重试；如果仍然如此，请告知保管库的审计方。"],
   "e.wrong-wrap": ["This code or passkey belongs to no vault that could be opened.",
     "这个代码或通行密钥未能打开任何保管库。"],
-  "e.no-wrap": [
-    "No vault is opened by this. A code from another device ends after ten minutes; a replaced " +
-    "recovery code no longer works.",
-    "它打不开任何保管库。另一台设备的代码十分钟后失效；更换过的旧恢复码不再有效。",
-  ],
-  "e.old-directory": [
-    "The vault's list of parties is out of date. On a device that has opened this vault before you " +
-    "can still pause, stop and delete, but allow nothing new until it is renewed. A new device " +
-    "opens no vault until then.",
-    "保管库的参与方名录已过期。在曾打开过此保管库的设备上，您仍可暂停、停止共享和删除，但在更新之前请不要同意新的请求；" +
-    "新设备在此之前无法打开保管库。",
-  ],
-  "e.other-vault": [
-    "The vault does not show the list of parties that this app was published for. Nothing that " +
-    "opens your vault was sent. Do not type your code here, and tell the vault's auditor.",
-    "保管库出示的参与方名录与此应用公布时不符。能打开您保管库的内容没有发出。请不要在此输入恢复码，并告知保管库的审计方。",
-  ],
-  "e.other-texts": [
-    "The vault shows other words for what you would allow than this app was published with. Allow " +
-    "nothing here now; if it stays so, tell the vault's auditor.",
-    "保管库出示的说明文字与此应用公布时的不同。现在请不要同意任何请求；如果仍然如此，请告知保管库的审计方。",
-  ],
-  "e.sent": [
-    "It was sent, and the vault took it, but could not prove that it stands in the public record. " +
-    "It may count: look under Sharing. If it stays so, tell the vault's auditor.",
-    "操作已发出，保管库也已收到，但未能证明它已载入公开记录。操作可能已生效，请在“共享”中查看。如果仍然如此，请告知保管库的审计方。",
-  ],
+  "e.no-wrap": ["No vault is opened by this. A code from another device ends after ten minutes; a replaced recovery code no longer works.",
+    "它打不开任何保管库。另一台设备的代码十分钟后失效；更换过的旧恢复码不再有效。"],
+  "e.old-directory": ["The vault's list of parties is out of date. On a device that has opened this vault before you can still pause, stop and delete, but allow nothing new until it is renewed. A new device opens no vault until then.",
+    "保管库的参与方名录已过期。在曾打开过此保管库的设备上，您仍可暂停、停止共享和删除，但在更新之前请不要同意新的请求；新设备在此之前无法打开保管库。"],
+  "e.other-vault": ["The vault does not show the list of parties that this app was published for. Nothing that opens your vault was sent. Do not type your code here, and tell the vault's auditor.",
+    "保管库出示的参与方名录与此应用公布时不符。能打开您保管库的内容没有发出。请不要在此输入恢复码，并告知保管库的审计方。"],
+  "e.other-texts": ["The vault shows other words for what you would allow than this app was published with. Allow nothing here now; if it stays so, tell the vault's auditor.",
+    "保管库出示的说明文字与此应用公布时的不同。现在请不要同意任何请求；如果仍然如此，请告知保管库的审计方。"],
+  "e.sent": ["It was sent, and the vault took it, but could not prove that it stands in the public record. It may count: look under Sharing. If it stays so, tell the vault's auditor.",
+    "操作已发出，保管库也已收到，但未能证明它已载入公开记录。操作可能已生效，请在“共享”中查看。如果仍然如此，请告知保管库的审计方。"],
   "e.LateError": ["A part of this app did not arrive as published. Load the page anew as soon as there is a connection.",
     "应用的一部分未能按公布的内容载入。请在网络恢复后重新载入页面。"],
   "e.AbortError": ["The vault was locked, left or opened anew in the meantime.",
     "保管库在此期间已被锁定、移除或重新打开。"],
-  "e.NotAllowedError": [
-    "The passkey was not used: cancelled, or there is none for this vault on this device.",
-    "未使用通行密钥：已取消，或此设备上没有该保管库的通行密钥。",
-  ],
+  "e.NotAllowedError": ["The passkey was not used: cancelled, or there is none for this vault on this device.",
+    "未使用通行密钥：已取消，或此设备上没有该保管库的通行密钥。"],
 });

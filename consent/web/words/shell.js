@@ -16,13 +16,8 @@ export default /** @type {import("../words.js").Words} */ ({
   alarmsee: ["See what it is", "查看详情"],
   warnings: ["warnings", "警告"],
   version: ["Published version", "已公布的版本"],
-  unable: [
-    "This browser cannot make the keys that your vault needs (Ed25519 and X25519). Chrome and Edge " +
-    "can from version 137 on, Firefox from 138, Safari from 18. Please update this one, or use " +
-    "another; your vault is the same in each.",
-    "此浏览器无法生成保管库所需的密钥（Ed25519 和 X25519）。Chrome 和 Edge 137、Firefox 138、Safari 18 " +
-    "及更新版本可以。请更新此浏览器或换用其他浏览器，您的保管库在哪里都一样。",
-  ],
+  unable: ["This browser cannot make the keys that your vault needs (Ed25519 and X25519). Chrome and Edge can from version 137 on, Firefox from 138, Safari from 18. Please update this one, or use another; your vault is the same in each.",
+    "此浏览器无法生成保管库所需的密钥（Ed25519 和 X25519）。Chrome 和 Edge 137、Firefox 138、Safari 18 及更新版本可以。请更新此浏览器或换用其他浏览器，您的保管库在哪里都一样。"],
   loading: ["Loading", "正在载入"],
   again: ["Try again", "重试"],
   anew: ["Load the page anew", "重新载入页面"],
