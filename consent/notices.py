@@ -14,6 +14,7 @@ answer. consent/wording.py says what no notice may leave out, and why.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 
 from consent.messages import Terms
@@ -21,7 +22,7 @@ from consent.templates import Template, template_of
 from vault.directory import Directory
 from vault.errors import BadShape, Locale
 from vault.messages import Party
-from vault.months import Category, local_time
+from vault.months import DEFAULT_ZONE, Category, Month, local_time
 
 CATEGORY_WORDS: dict[Locale, dict[Category, str]] = {
     "en": {
@@ -138,6 +139,7 @@ _WORDS: Mapping[Locale, Mapping[str, str]] = {
         "join": ", ",
         "auditor": "{name} lists no contact; turn to the vault's auditor{who}",
         "who": ", {name} ({at})",
+        DEFAULT_ZONE: "Beijing time",
     },
     "zh-CN": {
         "1": "个月",
@@ -146,8 +148,15 @@ _WORDS: Mapping[Locale, Mapping[str, str]] = {
         "join": "、",
         "auditor": "{name}未登记联系方式，请联系本保管库的审计方{who}",
         "who": "：{name}（{at}）",
+        DEFAULT_ZONE: "北京时间",
     },
 }
+
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
+    *("October", "November", "December"),
+)
 
 
 def render_notice(terms: Terms, directory: Directory, locale: Locale) -> str:
@@ -189,15 +198,26 @@ def members_of(terms: Terms, directory: Directory, locale: Locale) -> dict[str, 
         "purposes": words["join"].join(PURPOSE_WORDS[locale].get(p, p) for p in terms.purposes),
         "benefit": text.benefit,
         "step": words[str(terms.step)],
-        "first": terms.first,
-        "last": terms.last,
+        "first": _month_words(terms.first, locale),
+        "last": _month_words(terms.last, locale),
         "count": str(len(terms.windows)),
         "categories": words["join"].join(names[Category(c)] for c in terms.categories),
-        "until": local_time(terms.until, zone).strftime("%Y-%m-%d %H:%M"),
-        "zone": zone,
+        "until": _time_words(local_time(terms.until, zone), locale),
+        "zone": words.get(zone, zone),
         "days": str(terms.data_life_days),
         "contact": party.contact or _auditor(party, directory, words),
     }
+
+
+def _month_words(month: Month, locale: Locale) -> str:
+    year, n = map(int, month.split("-"))
+    return f"{_MONTHS[n - 1]} {year}" if locale == "en" else f"{year}年{n}月"
+
+
+def _time_words(at: datetime, locale: Locale) -> str:
+    if locale == "en":
+        return f"{_MONTHS[at.month - 1]} {at.day}, {at.year}, {at:%H:%M}"
+    return f"{at.year}年{at.month}月{at.day}日 {at:%H:%M}"
 
 
 def _auditor(party: Party, directory: Directory, words: Mapping[str, str]) -> str:

@@ -52,7 +52,7 @@ def test_a_screen_says_only_what_is_so(tour: Tour) -> None:
         assert "2026-0" not in data
     with tour.window(ann) as window:
         window.to(WAYS["request"](tour.town, ann))
-        assert "A figure will be the sum of 2 sources" in window.text
+        assert "the sum of up to 2 sources; if only one has any" in window.text
         assert "March 2026, reduction in travel was" in window.text  # April is to come
         assert window.text.count("They may ask until") == 1
         assert "Aug 31, 2026 · in 121 days" in window.text  # the last day, not the second after
@@ -94,7 +94,7 @@ SPOIL = """() => {
     main.append(node);
     return node;
   };
-  add("h1", "Another"); add("p", "home.waits"); add("p", "中文"); add("p", "your carbon data");
+  add("h1", "Another"); add("p", "home.only"); add("p", "中文"); add("p", "your carbon data");
   add("p", "pale").style.color = "#eee"; add("p", "wide").style.width = "900px";
   add("input", "");
   add("button", "not by Tab", { tabindex: "-1" });
@@ -107,7 +107,7 @@ def test_the_instruments_find_what_they_look_for(tour: Tour) -> None:
         window.page.evaluate(SPOIL)
         tour.inspect(window, "spoiled")
         found, tour.wrong = "\n".join(tour.wrong), []
-        for piece in ("2 h1", "home.waits", "Chinese in English: '中文'", "carbon data"):
+        for piece in ("2 h1", "home.only", "Chinese in English: '中文'", "carbon data"):
             assert piece in found
         for piece in ("too wide at 320", "too wide at 390", "color-contrast", "label: input"):
             assert piece in found

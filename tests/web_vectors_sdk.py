@@ -406,13 +406,15 @@ def asked(
 
 
 def notices(directory: Directory) -> Iterator[JsonIn]:
-    for template, locale, shown, (platform, categories, step) in product(
-        load_templates(),
+    for (n, template), locale, shown, (platform, categories, step) in product(
+        enumerate(load_templates()),
         LOCALES,
         (False, True),
         ((BANK, (4,), 1), (CITY, tuple(range(1, 8)), 3), (EMPLOYER, (1, 7), 12)),
     ):
-        terms = asked(platform, template, categories, step, show_sources=shown)
+        month = f"2026-{(2 * n + shown) % 12 + 1:02}"  # each has a name in English
+        when = {"first": month, "last": month} if step == 1 else {}
+        terms = asked(platform, template, categories, step, show_sources=shown, **when)
         said = render_notice(terms, directory, locale)
         yield {
             "terms": terms.model_dump(mode="json"),

@@ -82,8 +82,6 @@ function envelopeOf(text) {
   }
 }
 
-// The record
-
 const CONTEXT = {
   dpv: "https://w3id.org/dpv#", pd: "https://w3id.org/dpv/pd#", loc: "https://w3id.org/dpv/loc#",
   dct: "http://purl.org/dc/terms/", rdf: "http://www.w3.org/1999/02/22-rdf-syntax-ns#",

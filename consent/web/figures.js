@@ -41,14 +41,10 @@ export const amounts = (activity) =>
 /** Milligrams as people read them, to the milligram when asked. @param {number} mg
  * @param {boolean} [whole] */
 export function grams(mg, whole = false) {
-  const large = Math.abs(mg) >= 1e6, digits = whole ? (large ? 6 : 3) : Math.abs(mg) < 1e4 ? 2 : 1;
-  if (large && !whole) return mass(mg / 1000);
-  return measured(mg / (large ? 1e6 : 1000), large ? "kilogram" : "gram", digits);
+  const g = mg / 1000, high = Math.abs(g), large = high >= 1000;
+  if (!whole && high >= 10) return mass(large ? g : Math.trunc(g));
+  return measured(large ? g / 1000 : g, large ? "kilogram" : "gram", !whole ? 2 : large ? 6 : 3);
 }
-
-/** A sum as figures say it: what lies below a gram is not in them. @param {{mg: number}[]} rows */
-export const summed = (rows) =>
-  mass(Math.trunc(rows.reduce((sum, { mg }) => sum + mg, 0) / 1000) || 0);
 
 /** The grams of one of its large units that a factor gives; null where two units decide.
  * @param {Table} formula @param {Table} factor @returns {{grams: number, unit: string} | null} */
@@ -62,13 +58,13 @@ export function rateOf(formula, factor) {
 }
 
 /** "48.7 g/km", "5 g each". @param {{grams: number, unit: string}} rate */
-export const rate = ({ grams: g, unit }) => t(`figures.per.${unit}`, { mass: grams(g * 1000) });
+export const rate = ({ grams: g, unit }) => t(`figures.per.${unit}`, { mass: grams(g * 1000, true) });
 
 /** "6 km × 48.7 g/km = 292.2 g"; "" where two units decide. @param {Table} activity
  * @param {Table} worked its members */
 export function workedOut(activity, { formula, factor, whole }) {
   const one = rateOf(formula, factor), n = one && activity[one.unit];
-  return one ? `${one.unit === "count" ? `${number(n)} × ${grams(one.grams * 1000)}`
+  return one ? `${one.unit === "count" ? `${number(n)} × ${grams(one.grams * 1000, true)}`
     : `${amount(one.unit, n)} × ${rate(one)}`} = ${grams(Number(whole), true)}` : "";
 }
 

@@ -32,8 +32,7 @@ const TEXTS = {
     "{name}（本保管库名录编号：{id}）希望获得您的碳减排总量。"],
   purpose: ["What for: {purpose} ({purposes}).", "目的：{purpose}（{purposes}）。"],
   benefit: ["What you get: {benefit}.", "对您的好处：{benefit}。"],
-  figures: ["They receive: one figure in grams for every {step} from {first} to {last}, {count} " +
-    "in all, over {categories}.",
+  figures: ["They receive: one figure in grams for every {step} from {first} to {last}, {count} in all, over {categories}.",
     "对方将收到：{first}至{last}期间，每{step}一个以克为单位的合计数字，共{count}个，范围：{categories}。"],
   method: ["The vault adds up without being able to read, and no single record leaves it.",
     "保管库在自己无法读取的情况下完成合计，任何一条记录都不会发出。"],
@@ -47,10 +46,8 @@ const TEXTS = {
   kept: ["They keep each figure for at most {days} days.", "每个数字最多保存{days}天。"],
   choice: ["You need not agree: nobody may refuse you the product itself because you do not share.",
     "您可以不同意：任何人不得以您不同意共享为由，拒绝向您提供产品本身。"],
-  "choice-work": ["You need not agree: nobody may put you at a disadvantage at work because you " +
-    "do not share.", "您可以不同意：任何人不得因您不同意共享，在工作中对您不利。"],
-  stop: ["You can stop sharing at any time in your app, in no more steps than it takes to allow " +
-    "it; stopping does not undo what was done before.", "您可以随时在应用中停止共享，操作步骤不会比同意时多；停止不影响此前已进行的处理。"],
+  "choice-work": ["You need not agree: nobody may put you at a disadvantage at work because you do not share.", "您可以不同意：任何人不得因您不同意共享，在工作中对您不利。"],
+  stop: ["You can stop sharing at any time in your app, in no more steps than it takes to allow it; stopping does not undo what was done before.", "您可以随时在应用中停止共享，操作步骤不会比同意时多；停止不影响此前已进行的处理。"],
   recall: ["A figure that was sent cannot be called back, but you can ask {name} to delete it.",
     "已发出的数字收不回，但您可以要求{name}删除。"],
   contact: ["Complaints and questions: {contact}.", "投诉与咨询：{contact}。"],
@@ -61,10 +58,12 @@ const TEXTS = {
 const WORDS = {
   en: {
     1: "month", 3: "3 months", 12: "12 months", join: ", ", who: ", {name} ({at})",
+    "Asia/Shanghai": "Beijing time",
     auditor: "{name} lists no contact; turn to the vault's auditor{who}",
   },
   "zh-CN": {
     1: "个月", 3: "3个月", 12: "12个月", join: "、", who: "：{name}（{at}）",
+    "Asia/Shanghai": "北京时间",
     auditor: "{name}未登记联系方式，请联系本保管库的审计方{who}",
   },
 };
@@ -109,13 +108,24 @@ function membersOf(terms, directory, locale, { text }) {
   const words = WORDS[locale], party = directory.party(terms.platform);
   const { zone } = directory.listing, purposes = PURPOSE_WORDS[locale], { purpose, benefit } = text[locale];
   return {
-    name: party.name, id: party.id, purpose, benefit, zone, first: terms.first, last: terms.last,
+    name: party.name, id: party.id, purpose, benefit, zone: words[zone] ?? zone,
+    first: dated(terms.first, locale), last: dated(terms.last, locale),
     purposes: terms.purposes.map((name) => purposes[name] ?? name).join(words.join),
     step: words[terms.step], count: `${windowsOfGrant(terms).length}`,
     categories: terms.categories.map((c) => CATEGORY_WORDS[locale][c]).join(words.join),
-    until: localTime(terms.until, zone), days: `${terms.data_life_days}`,
+    until: dated(localTime(terms.until, zone), locale), days: `${terms.data_life_days}`,
     contact: party.contact ?? auditorOf(party, directory, words),
   };
+}
+
+const MONTHS = "January February March April May June July August September October November December"
+  .split(" ");
+
+/** A month or a minute. @param {string} at @param {Locale} locale */
+function dated(at, locale) {
+  const [y, m, d, time] = at.split(/[- ]/).map((n) => n.includes(":") ? n : `${+n}`);
+  if (locale === "en") return `${MONTHS[+m - 1]} ${d ? `${d}, ${y}, ${time}` : y}`;
+  return `${y}年${m}月${d ? `${d}日 ${time}` : ""}`;
 }
 
 /** @param {Party} party @param {Directory} directory @param {Words} words */

@@ -48,8 +48,6 @@ export async function readLinks(session, holder) {
   return { links, releaseOf, directory };
 }
 
-// What left, and what may leave
-
 /** equal: what left is the sum of this person's own closes; unknown: not all of them are here or
  *  verify; other: it is not what was agreed, not by a token of theirs, or not what the closes say.
  * @typedef {{grams: number | null, found: "equal" | "unknown" | "other"}} Compared `grams` left */
@@ -144,8 +142,6 @@ const orNull = (slugs) => (/** @type {unknown} */ error) => {
   return null;
 };
 
-// Figures
-
 /**
  * Grams by month and category over all links, from the first to the running month without gaps.
  * @param {Read[]} links @param {ReleaseOf} releaseOf @param {string} zone @param {string} running
@@ -197,8 +193,6 @@ async function comingCloses(own, releaseOf, zone, running) {
   }
   return found;
 }
-
-// Records
 
 /**
  * Every record, newest first, with where it stands.

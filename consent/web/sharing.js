@@ -49,8 +49,6 @@ export const standingIn = ({ session, holder }, own) =>
 /** Whether nothing more can leave. @param {Standing} standing */
 export const isOver = (standing) => ["revoked", "replaced", "expired"].includes(standing);
 
-// Figures
-
 /** @typedef {{state: State, standing: Standing, uses: Use[], links: OwnLink[], latest: string,
  *   failed: unknown}} Facts latest: tokens are made of windows that start until this month */
 
@@ -107,6 +105,13 @@ export const groupsOf = (figures) => ({
   none: figures.filter(({ grams, sources, taken }) => grams === null && !sources && !taken),
 });
 
+/** The links that a window's figure holds something of.
+ * @param {import("./records.js").SeenLink[]} links @param {string[]} window
+ * @param {number[]} categories */
+export const partsOf = (links, window, categories) => links.filter(({ closes }) =>
+  closes.some(({ rejected, month, grams }) => !rejected && window.includes(month)
+    && categories.some((c) => grams[c - 1])));
+
 /** The newest closed months of these links as an example: as many as a window has, none to come.
  * @param {OwnLink[]} links of sources that count for the platform @param {number[]} categories
  * @param {number} step @param {string[]} [ahead] the months of the figures to come
@@ -140,8 +145,6 @@ export const latestStart = (now, ahead, zone) => addMonths(monthAt(now, zone), a
 export const scopeAsked = ({ details: { categories: { required, optional } } }) =>
   [...required, ...optional].sort();
 
-// Changed terms
-
 const COMPARED = /** @type {const} */ (["categories", "purposes", "template", "first", "last",
   "step", "until", "data_life_days", "show_sources"]);
 /** @typedef {typeof COMPARED[number]} Member */
@@ -150,8 +153,6 @@ const COMPARED = /** @type {const} */ (["categories", "purposes", "template", "f
  * @returns {{member: Member, before: Terms, after: Terms, changed: boolean}[]} */
 export const changesOf = (before, after) => COMPARED.map((member) => ({ member, before, after,
   changed: JSON.stringify(before[member]) !== JSON.stringify(after[member]) }));
-
-// Words: the same on request, consent, stop and receipt
 
 /** Categories as people read them; all seven have a name of their own. @param {number[]} scope */
 export const scopeWords = (scope) =>

@@ -7,6 +7,7 @@ every sentence is taken out once, and the lint must find it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from hashlib import sha256
 from itertools import product
 from typing import Literal
@@ -31,7 +32,7 @@ from vault.directory import Directory
 from vault.encoding import Json
 from vault.errors import BadShape
 from vault.messages import Listing, Party
-from vault.months import Category
+from vault.months import Category, Month
 
 Made = Callable[[], dict[str, Json]]
 Tongue = Literal["zh-CN", "en"]
@@ -183,6 +184,11 @@ ALONE = {"zh-CN": "没有任何单独关于您的数字", "en": "no figure about
 USED = {"zh-CN": "不能再次用于独占使用", "en": "cannot be given for exclusive use again"}
 
 
+def month_words(month: str, locale: Tongue) -> str:
+    at = datetime.strptime(month, "%Y-%m")
+    return f"{at:%B %Y}" if locale == "en" else f"{at.year}年{at.month}月"
+
+
 @BOTH
 @LOCALES
 def test_notice_tells_who_what_when_how_long_and_how_to_stop(made: Made, locale: Tongue) -> None:
@@ -191,8 +197,8 @@ def test_notice_tells_who_what_when_how_long_and_how_to_stop(made: Made, locale:
     for wanted in (
         NAMES[found.platform],
         found.platform,
-        found.first,
-        found.last,
+        month_words(found.first, locale),
+        month_words(found.last, locale),
         STEP[locale][found.step],
         "克" if locale == "zh-CN" else "in grams",
         LIFE[locale].format(found.data_life_days),
@@ -267,8 +273,20 @@ def test_no_placeholder_or_empty_line_is_left_in_a_notice(
 
 
 def test_until_is_told_in_the_vaults_zone() -> None:
-    text = render_notice(terms(bank_terms()), DIRECTORY, "en")
-    assert "until 2027-03-01 00:00 (Asia/Shanghai)" in text
+    found = terms(bank_terms())
+    assert "until March 1, 2027, 00:00 (Beijing time)" in render_notice(found, DIRECTORY, "en")
+    assert "在2027年3月1日 00:00（北京时间）之前" in render_notice(found, DIRECTORY, "zh-CN")
+    tokyo = signed(listing().model_copy(update={"zone": "Asia/Tokyo"}))
+    assert "until March 1, 2027, 01:00 (Asia/Tokyo)" in render_notice(found, tokyo, "en")
+
+
+@LOCALES
+def test_every_month_has_its_name(locale: Tongue) -> None:
+    for first in (f"2026-{n:02}" for n in range(1, 13)):
+        found = terms(bank_terms()).model_copy(
+            update={"first": Month(first), "last": Month(first), "step": 1}
+        )
+        assert month_words(first, locale) in render_notice(found, DIRECTORY, locale)
 
 
 @LOCALES

@@ -224,7 +224,8 @@ class Window:
         self.page.goto(self.url)
         self.page.wait_for_selector("main h1")
         self.keep(root)
-        self.page.goto(self.url + path)
+        if path != "/":
+            self.page.goto(self.url + path)  # of which the fragment alone loads nothing
         self.page.reload()
         if wait:
             self.settle()

@@ -78,8 +78,6 @@ export async function show(ctx) {
   return el("div.stack", ctx.live(() => standing(ctx, directory)), unsure(ctx), filter, list);
 }
 
-// Where it stands
-
 /** @param {Ctx} ctx @param {Directory} directory */
 function standing(ctx, directory) {
   const { session } = ctx, { watched, running, failed, at, looked } = session.background;
@@ -130,8 +128,6 @@ function elsewhere(watched) {
     el("p", t(first ? "activity.firstwhy" : "activity.elsewherewhy", { n })));
 }
 
-// What does not fit
-
 /** @param {Ctx} ctx @param {Directory} directory @param {Watched} watched */
 function alarmed(ctx, directory, watched) {
   const kinds = /** @type {const} */ (["foreign", "history", "withheld", "strange", "unlike",
@@ -173,8 +169,6 @@ async function saveEvidence({ session, holder }, { alarms, notes }) {
     entries: listed.filter(({ index }) => indexes.has(index)) }, null, 1));
   announce(t("saved"));
 }
-
-// The list
 
 /** @typedef {{org: string, kind: string, most: number}} Asked */
 /** @param {Ctx} ctx @param {Directory} directory @param {Asked} asked @param {() => void} again */
@@ -254,8 +248,6 @@ function proof({ holder }, directory, { comparedTo, compared }, entry, kind, see
   el("p.small.mute", t("activity.print")), copyable(name),
   el("div.row", button(t("activity.save"), keep, "quiet")));
 }
-
-// What an entry says, in words
 
 /** @param {Ctx} ctx @param {Directory} directory @param {OwnLink[] | null} links
  * @param {Left} left @param {Watched} watched @returns {Row[]} newest first */

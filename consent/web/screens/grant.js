@@ -276,8 +276,7 @@ function terms({ session }, { own: { grant }, directory, templates, name, standi
     ...(benefit ? [/** @type {[string, string]} */ ([t("consents.youget"), begin(benefit)])] : []),
     [t("category"), begin(scopeWords(grant.categories))],
     [t("consents.period"), `${span(grant.first, grant.last)} · ${stepWords(grant.step)}`],
-    [t(over ? "consents.wasuntil" : "consents.item.until"), over ? day
-      : `${day} · ${when}`],
+    [t(over ? "consents.wasuntil" : "consents.item.until"), over ? day : `${day} · ${when}`],
     [t("consents.kept"), t("consents.days", { n: grant.data_life_days })],
     [t("consents.item.show_sources"), t(grant.show_sources ? "consents.yes" : "consents.no")],
     [t("consents.given"), time(grant.iat)],

@@ -43,8 +43,6 @@ async function load({ session, holder }) {
   return { links, months, directory, running };
 }
 
-// The figures
-
 /** @param {Found} found */
 function figures({ months, running }) {
   const [year] = running.split("-"), here = months.filter(({ month }) => month.startsWith(year));
@@ -93,8 +91,6 @@ function picture() {
   svg("rect", { x: 312, y: 62, width: 30, height: 6, rx: 3, fill: "var(--on)" }));
 }
 
-// What waits
-
 /** @typedef {{id: string, route: string, title: string, text: string, mark: Node | null}} Thing */
 
 /** What waits stays until something else does: a focus in it is not lost. @param {Ctx} ctx */
@@ -115,7 +111,7 @@ function waiting(ctx) {
 
 /** @param {Thing[]} all @param {Child} lost why the requests cannot be read */
 function waitCard(all, lost) {
-  const node = card(t("home.waits"), all.length ? el("ul.list", all.map((one) => el("li",
+  const node = card(t("consents.waiting"), all.length ? el("ul.list", all.map((one) => el("li",
     el("a.item", { href: `#/${one.route}` }, growing(el("span", el("strong", one.title), el("br"),
       el("span.mute.small", one.text))), one.mark, chevron()))))
     : !lost && el("p.mute", t("home.nothing")), lost);
@@ -158,8 +154,6 @@ async function things(ctx) {
   return { all: [...alarms, ...unproved, ...asked, ...failed, ...ending], lost };
 }
 
-// What is shared
-
 /** What is shared now, each with the shortest way to stop. @param {Ctx} ctx */
 const sharing = (ctx) => busy(async () => ({ grants: await ctx.session.grants(),
   directory: await ctx.holder.held() }), ({ grants, directory }) => {
@@ -186,8 +180,6 @@ function growing(node) {
   node.style.flexGrow = "1";
   return node;
 }
-
-// The pictures
 
 const YEAR = 12;
 

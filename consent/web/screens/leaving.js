@@ -2,7 +2,7 @@
 import { badge, banner, card, el, link, more } from "../dom.js";
 import { nameOf } from "../directory.js";
 import { unchecked } from "../reading.js";
-import { completeIn, exampleOf, groupsOf, whatWords } from "../sharing.js";
+import { completeIn, exampleOf, groupsOf, partsOf, whatWords } from "../sharing.js";
 import { cellsOf } from "../tokens.js";
 import { listed, mass, monthName, span, t } from "../words.js";
 
@@ -52,24 +52,26 @@ export async function leaving(view, terms) {
   const blind = windows(all.length ? await blindOf(view, org, all, counted) : []);
   const ahead = all.filter(({ window }) => !blind.includes(window));
   const few = known.slice(0, SHOWN), rest = known.slice(SHOWN);
-  const only = t("consents.onesource", { name: asked.name, source: counted.length === 1
-    ? nameOf(directory, counted[0].source) : t("consents.thissource") });
-  const row = (/** @type {Figure} */ one) => figureRow(terms, one, only);
-  const node = card(t("consents.leaves"), el("p.mute", t("consents.onlythese",
-    { name: asked.name }), terms.show_sources ? [" ", t("consents.withsources",
-    { name: asked.name })] : null), el("ul.list", few.map(row)),
+  const { name } = asked, only = (one = counted[1] ? null : counted[0]) => t("consents.onesource",
+    { name, source: one ? nameOf(directory, one.source) : t("consents.thissource") });
+  const parts = (/** @type {Figure} */ { window }) => partsOf(counted, window, terms.categories);
+  const count = (/** @type {Figure} */ one) => parts(one).length || one.sources;
+  const row = (/** @type {Figure} */ one) => figureRow(terms, one,
+    count(one) > 1 ? t("consents.sumof", { n: count(one) }) : only(parts(one)[0]));
+  const node = card(t("consents.leaves"), el("p.mute", t("consents.onlythese", { name }),
+    terms.show_sources && [" ", t("consents.withsources", { name })]), el("ul.list", few.map(row)),
     rest.length > 0 && more(t("consents.morefigures", { n: rest.length }),
       el("ul.list", rest.map(row))),
     blind.length > 0 && banner("warn", blindWords(blind), " ",
       link(t("alarmsee"), "records")),
     known.length + all.length === 0 && banner("warn", t("consents.nothingwould")),
-    ahead.length > 0 && coming(terms, ahead, counted, only),
+    ahead.length > 0 && coming(terms, ahead, counted, name, only()),
     taken.length > 0 && el("p.small",
-      t("consents.taken", { name: asked.name, spans: spans(windows(taken)) })),
+      t("consents.taken", { name, spans: spans(windows(taken)) })),
     none.length > 0 && el("p.small", t("consents.nonefor", { spans: spans(windows(none)) })),
-    own.length > 0 && el("p.small", t("consents.ownleft", { name: asked.name,
+    own.length > 0 && el("p.small", t("consents.ownleft", { name,
       sources: listed(own.map((one) => nameOf(directory, one.source))) })));
-  return { node, blind, single: [...known, ...all].some(({ sources }) => sources === 1) };
+  return { node, blind, single: [...known, ...all].some((one) => count(one) === 1) };
 }
 
 /** Those that may leave although this device cannot show them: not all that is missing is to come.
@@ -93,23 +95,23 @@ const windows = (figures) => figures.map(({ window }) => window);
 export const spans = (windows) => listed(windows.map((window) =>
   span(window[0], /** @type {string} */ (window.at(-1)))));
 
-/** @param {Terms} terms @param {Figure} figure @param {string} only what one of one source says */
-function figureRow(terms, { window, grams, sources }, only) {
+/** @param {Terms} terms @param {Figure} figure @param {string} of which sources */
+function figureRow(terms, { window, grams }, of) {
   return el("li.item", el("span", whatWords(window, terms.categories), el("br"),
-    el("span.mute.small", sources === 1 ? only
-      : t("consents.sumof", { n: sources }))),
+    el("span.mute.small", of)),
   el("strong.num", mass(/** @type {number} */ (grams), 3))); // to the gram, as it leaves
 }
 
 /** Figures that are not there yet, as one line, with an example of the person's own.
- * @param {Terms} terms @param {Figure[]} ahead @param {OwnLink[]} counted @param {string} only */
-function coming({ categories, step }, ahead, counted, only) {
+ * @param {Terms} terms @param {Figure[]} ahead @param {OwnLink[]} counted @param {string} name
+ * @param {string} only */
+function coming({ categories, step }, ahead, counted, name, only) {
   const example = exampleOf(counted, categories, step, windows(ahead).flat());
   const sums = [...new Set(ahead.map(({ sources }) => sources))].sort((a, b) => a - b);
   const first = ahead[0].window[0], last = /** @type {string} */ (ahead.at(-1)?.window.at(-1));
   return el("div.note", el("p", t("consents.ahead", { n: ahead.length, span: span(first, last),
     month: monthName(completeIn(ahead[0].window)) })),
-  el("p", sums.at(-1) === 1 ? only : t("consents.sumsof", { n: sums.join("–") })),
+  el("p", sums.at(-1) === 1 ? only : t("consents.sumsof", { name, n: sums.join("–") })),
   example && el("p", badge("warn", t("consents.example")), " ",
     t("consents.exampleis", { what: whatWords(example.window, categories),
       mass: mass(example.grams, 3) })));

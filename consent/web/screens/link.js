@@ -40,8 +40,6 @@ export const show = (ctx) => el("div.stack", busy(async () => {
 /** @param {string} nonce as somebody typed it */
 const plain = (nonce) => nonce.replace(/[\s-]/g, "").toLowerCase();
 
-// What was started, sealed on this device
-
 /** @param {Ctx} ctx @returns {Promise<Start[]>} newest first */
 async function readStarts({ session }) {
   const blob = session.root && await session.store.get(NAME);

@@ -76,8 +76,6 @@ const standing = ({ head, log, directory }) => card(t("public.log.now"),
       `register?id=${directory.listing.vault}`)]]),
   el("p.small.mute", t("public.log.rootwhy")));
 
-// Who confirmed it
-
 /** @param {Ctx} ctx @param {Found} found */
 function confirmed({ session }, { cosigned, policy, head }) {
   const { witnesses, quorum } = policy, newest = new Map();
@@ -96,8 +94,6 @@ function confirmed({ session }, { cosigned, policy, head }) {
         && el("p.small.mute", t("public.log.vaultsays", { behind: number(behind) }))];
     }));
 }
-
-// The check
 
 /** ok null: nothing to check. @typedef {{ok: boolean | null, says: string, why?: string}} Result */
 
@@ -235,8 +231,6 @@ async function rootAt(size, find) {
   return root ? hex(root) : "";
 }
 
-// How it grew
-
 /** Times at which so many entries were there, each proved or seen by this device.
  * @param {Ctx} ctx @param {Found} found @returns {[number, number][]} [unix, size], rising */
 function pointsOf({ session }, { place, seen, log, head }) {
@@ -293,14 +287,12 @@ function drawn(points) {
     svg("text", { x: W, y: H - 5, "text-anchor": "end" }, day(last)));
 }
 
-// What cannot be seen here
-
 /** @param {Found} found */
 function kinds({ directory }) {
   const auditors = directory.listing.entries.filter(({ roles }) => roles.includes("auditor"));
   return card(t("public.log.kinds"), el("p", t("public.log.kindswhy")),
-    el("ul.list", auditors.map(({ id, name, contact }) => el("li.item", link(name,
-      `register?id=${id}`), contact && el("span.small.mute", reach(contact))))));
+    el("ul.list", auditors.map(({ id, name, contact }) => el("li.item", el("span", link(name,
+      `register?id=${id}`), el("br"), contact && el("span.small.mute", reach(contact)))))));
 }
 
 /** A way to reach somebody, as a link where it is one. @param {string} contact

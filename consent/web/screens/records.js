@@ -1,5 +1,5 @@
 // Records: every act, why it counts what it counts, and what does not fit.
-import { amounts, grams, region, summed, workedOut } from "../figures.js";
+import { amounts, grams, region, workedOut } from "../figures.js";
 import { announce, badge, banner, busy, button, card, choice, confirm, el, empty, facts, field,
   link, more } from "../dom.js";
 import { nameOf } from "../directory.js";
@@ -21,8 +21,7 @@ addWords(words);
 /** @typedef {import("../recompute.js").ReleaseOf} ReleaseOf */
 /** @typedef {Awaited<ReturnType<typeof overlapping>>} Overlaps */
 /** @typedef {{rows: Row[], links: Read[], directory: Directory, releaseOf: ReleaseOf,
- *   overlaps: Overlaps, texts: Map<Row, string>, short: Intl.DateTimeFormat,
- *   long: Intl.DateTimeFormat}} Found texts: what a search looks into */
+ *   overlaps: Overlaps, texts: Map<Row, string>, short: Intl.DateTimeFormat}} Found texts: what a search looks into */
 
 const SHOWN = 50;
 const plain = (/** @type {unknown} */ text) => String(text).normalize("NFKC").toLowerCase();
@@ -47,14 +46,10 @@ async function load({ session, holder }) {
     nameOf(directory, row.own.source), row.record.operator, row.record.receipt,
     row.record.behaviour, day(row.record.start),
     ...Object.values(row.record.detail ?? {})].join("\n"))]));
-  const how = /** @type {const} */ ({ timeZone: directory.listing.zone, hourCycle: "h23",
-    month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-  const [short, long] = [how, { ...how, year: /** @type {const} */ ("numeric") }]
-    .map((one) => new Intl.DateTimeFormat(locale(), one));
-  return { rows, links, directory, releaseOf, overlaps, texts, short, long };
+  const short = new Intl.DateTimeFormat(locale(), { timeZone: directory.listing.zone,
+    hourCycle: "h23", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  return { rows, links, directory, releaseOf, overlaps, texts, short };
 }
-
-// What does not fit
 
 /** A note for each source whose figures do not verify, with what can be done, and for each of which
  * this person rejected one. @param {Ctx} ctx @param {Read[]} links @param {Directory} directory */
@@ -101,8 +96,6 @@ const overlapCard = ({ overlaps, directory }) => overlaps.length > 0 && card(
     el("span", pair.map(({ own, record }, i) => [i > 0 && el("br"),
       `${time(record.start)} · ${nameOf(directory, own.source)} · ${grams(record.mg)}`])))))));
 
-// The list
-
 /** @param {Ctx} ctx @param {Found} found */
 function list(ctx, found) {
   const { rows, links, directory, texts } = found, { params } = ctx;
@@ -122,7 +115,7 @@ function list(ctx, found) {
     const words = plain(wanted.q).split(/\s+/).filter(Boolean);
     const hits = rows.filter((row) => fits(row, wanted)
       && words.every((word) => texts.get(row)?.includes(word)));
-    count.textContent = t("records.count", { n: hits.length, mass: summed(hits) });
+    count.textContent = t("records.count", { n: hits.length, mass: totalOf(hits) });
     place.replaceChildren(...months(hits.slice(0, most), hits, node), hits.length ? ""
       : empty(t("records.nohits"), button(t("records.clear"), clear)),
     hits.length > most ? further() : "");
@@ -180,13 +173,11 @@ function months(rows, hits, node) {
   return names.map((month) => {
     const [here, all] = [rows, hits].map((list) => list.filter((row) => row.month === month));
     return el("section.card", el("div.row.between", el("h2", monthName(month)),
-      el("span.num.mute", summed(all))),
+      el("span.num.mute", totalOf(all))),
     el("ul.list", here.map(node)), here.length < all.length && el("p.small.mute",
       t("records.shown", { n: number(here.length), all: number(all.length) })));
   });
 }
-
-// One record
 
 /** @param {Found} found @param {Row} row */
 function item(found, row) {
@@ -207,16 +198,19 @@ function item(found, row) {
 /** @type {Record<import("../reading.js").Standing, string>} */
 const KINDS = { counts: "", cut: "", zero: "", double: "warn", back: "warn", correction: "" };
 
+const totalOf = (/** @type {Row[]} */ rows) => grams(rows.reduce((sum, { mg }) => sum + mg, 0));
+
 /** The end that fits the minutes of its length. @param {Row["record"]} record */
 export const endOf = ({ start, end }) => start + 60 * Math.round(Math.max(0, end - start) / 60);
 
 /** What the record says. @param {Found} found @param {Row} row */
-function about({ directory, long }, row) {
+function about({ directory }, row) {
   const { record, own, closed, mg, standing, other } = row, { detail = {} } = record;
-  const { region: place, ...rest } = detail;
+  const { region: place, ...rest } = detail, end = endOf(record), from = time(record.start);
   /** @type {[Child, Child][]} */
   const pairs = [
-    [t("records.when"), long.formatRange(record.start * 1000, endOf(record) * 1000)],
+    [t("records.when"), end === record.start ? from : `${from}–${
+      day(end) === day(record.start) ? time(end).slice(-5) : time(end)}`],
     ...Object.entries(rest).map(([name, text]) => /** @type {[Child, Child]} */ ([
       KNOWN.includes(name) ? t(`records.detail.${name}`) : name, text])),
     [t("records.region"), place && region(place)],
@@ -267,7 +261,8 @@ async function whyOf({ releaseOf }, { record, standing, mg }) {
     more(t("records.steps"), el("ul.list", lines.filter(({ kind }) =>
       !["disagrees", "source", "note"].includes(kind)).map(({ kind, text, members }) =>
       el("li.item.small", el("span", kind === "counts" && !back ? t("records.rule", members)
-        : kind === "why" ? members.text : text.replaceAll("CO2e", "CO₂e"))))))];
+        : kind === "why" ? members.text : (kind === "factor"
+          ? text.replace(members.region, region(members.region)) : text).replaceAll("CO2e", "CO₂e"))))))];
 }
 
 /** @param {{kind: string, text: string}[]} lines a reason of rule and record alike stands once */

@@ -71,7 +71,7 @@ const roleWords = (role) => ROLES.has(role) ? t(`public.who.role.${role}`) : rol
  * @param {number} now */
 const keyRow = ({ pk, from, until }, use, now) => el("li.item", el("span",
   t(`public.who.use.${use}`), " ", now < from ? badge("", t("public.who.coming")) : now < until
-    ? badge("good", t("public.who.current")) : badge("", t("public.who.past")), el("br"),
+    ? badge("good", t("public.how.state.now")) : badge("", t("public.who.past")), el("br"),
   el("span.small.mute", t("public.how.valid", { from: day(from), until: day(until - 1) })),
   el("br"), el("span.small.mono", b64u(pk))));
 

@@ -41,8 +41,6 @@ export async function show(ctx) {
   }
 }
 
-// Requests that cannot be decided
-
 const REFUSALS = ["not-found", "bad-code", "not-offered", "beyond-template"];
 
 /** @param {Ctx} ctx @param {unknown} error */
@@ -65,8 +63,6 @@ async function decidedAlready(ctx, asked) {
     given ? link(t("consents.seeit"), `grant?id=${given.grant}`, "btn")
       : link(t("consents.enter"), "requests", "btn"));
 }
-
-// The screen, in the order in which a person decides
 
 /** @param {View} view */
 function screen(view) {
@@ -144,8 +140,6 @@ function purpose(view) {
 /** @param {Asked} asked */
 const widest = (asked) => asked.terms(asked.details.categories.optional);
 
-// What would change
-
 /** @param {View} view @param {Choice} _choice @param {Terms | null} terms */
 function changes({ old, asked }, _choice, terms) {
   if (!asked.details.replaces) return null;
@@ -172,8 +166,6 @@ function memberWords(member, terms) {
   return terms[member];
 }
 
-// What is shared, and what never is
-
 /** @param {View} view @param {Choice} choice @param {Terms | null} terms */
 async function shared(view, choice, terms) {
   const words = said(view, terms ?? widest(view.asked));
@@ -189,8 +181,6 @@ async function shared(view, choice, terms) {
     t("consents.nevers").split("|").map((one) => el("span", "✕ ", one))),
   el("p.small.mute", words.method)));
 }
-
-// Each category its own box
 
 /** @param {View} view @param {Choice} choice @param {() => void} change */
 function choices(view, choice, change) {
@@ -218,8 +208,6 @@ function choices(view, choice, change) {
   el("ul.list", [...required, ...optional].map(box)));
   return { node, marks };
 }
-
-// Period and end
 
 /** @param {View} view @param {Choice} _choice @param {Terms | null} terms */
 function times(view, _choice, terms) {

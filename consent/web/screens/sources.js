@@ -154,8 +154,6 @@ function missing({ name, ending }) {
       { name, months: listed(/** @type {string[]} */ (months)) }))));
 }
 
-// Consents that a link does not count in from its beginning
-
 /** @param {Ctx} ctx @param {Found} found @param {Source} one */
 function notes({ session, holder }, { grants, directory }, one) {
   const { state } = holder.device, live = grants.filter((own) =>

@@ -23,7 +23,6 @@ export default /** @type {import("../words.js").Words} */ ({
   "home.stepwhy.share": ["A bank or a city may ask for a total. You see the figure before it leaves.",
     "银行或城市可能请求一个总量。在它发出之前，您会先看到这个数字。"],
   // Waiting
-  "home.waits": ["Waiting for you", "待决定"],
   "home.nothing": ["Nothing waits for you.", "目前没有需要您处理的事项。"],
   "home.asks": ["{name} asks for a total", "{name}请求一个总量"],
   "home.ends": ["ends {when}", "{when}到期"],
