@@ -12,10 +12,13 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from typing import cast
+
+import pytest
 
 from consent.demo.cast import BANK, CITY
 from consent.messages import Grant, LinkMonths, NoticeRef, Release, Token
@@ -25,15 +28,40 @@ from consent.shown import combine, hash_closes
 from tests.switched import Change
 from tests.tale import AUDITOR_2, EAST_2, FIRST_AUDITOR, SOUTH, SOUTH_KEY, Line, Told
 from tests.world import EAST, WEST, terms
+from vault import encoding
+from vault.crypto import keys
 from vault.crypto.keys import SigningKey, account_key, consent_key
 from vault.directory import Directory, read_directory
 from vault.encoding import Json, b64u, read_envelope, sign_jws, text_hash, thumbprint
-from vault.messages import Account, Attach, Close, Link, Listing, Party, Reject
+from vault.messages import Account, Attach, Close, Link, Listing, Party, Reject, Shape
 from vault.months import Month, Window, join_window
 
 Body = dict[str, Json]
 STRANGER = SigningKey(b"\x3f" * 32)
 HIDDEN = b"\xff" * 32  # a line that is not served, and that no erased covers
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Find out once what is true for ever: that a signature holds, and what bytes say.
+
+    A thousand replays read the same entries. At the end each message still is what its bytes say:
+    no replay changed one that another was given.
+    """
+    kept: dict[tuple[type[Shape], bytes], Shape] = {}
+    read = Shape.__dict__["parse"].__func__
+
+    def parse(cls: type[Shape], raw: bytes) -> Shape:
+        if (cls, raw) not in kept:
+            kept[cls, raw] = read(cls, raw)
+        return kept[cls, raw]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "verify_signature", cache(keys.verify_signature))
+        patch.setattr(encoding, "verify_signature", keys.verify_signature)
+        patch.setattr(Shape, "parse", classmethod(parse))
+        yield
+    assert all(shape.parse(raw) == message for (shape, raw), message in kept.items())
 
 
 @dataclass(frozen=True)

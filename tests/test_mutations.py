@@ -13,12 +13,10 @@ from functools import cache
 import pytest
 
 from consent.replay import Replay
-from tests.forger import Forger, Mutant, Rule
+from tests.forger import Forger, Mutant, Rule, remembered
 from tests.mutants import RULES
 from tests.switched import replay_without
 from tests.tale import tell
-from vault import encoding
-from vault.crypto import keys
 
 each_rule = pytest.mark.parametrize(
     ("number", "rule"),
@@ -30,10 +28,7 @@ Made = Callable[[int], list[Mutant]]
 
 @pytest.fixture(scope="module")
 def forger() -> Iterator[Forger]:
-    with pytest.MonkeyPatch.context() as patch:
-        # The same signatures are verified a thousand times; that one holds is true for ever.
-        patch.setattr(keys, "verify_signature", cache(keys.verify_signature))
-        patch.setattr(encoding, "verify_signature", keys.verify_signature)
+    with remembered():
         yield Forger(tell())
 
 

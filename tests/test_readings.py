@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from itertools import islice
 
 import pytest
@@ -17,12 +16,10 @@ from consent.readings import KeyTable, Page, Reading, Served, read_page, read_pa
 from consent.replay import Replay
 from consent.replay_state import shorten
 from tests.attacks import STRANGER, Logged
-from tests.forger import Forger, Mutant, Rule
+from tests.forger import Forger, Mutant, Rule, remembered
 from tests.mutants import RULES
 from tests.tale import tell as tell_tale
 from tests.test_attack_replay import FORGED, Tape, reel
-from vault import encoding
-from vault.crypto import keys
 from vault.encoding import Envelope, b64u, read_envelope, thumbprint
 from vault.errors import BadJws
 from vault.messages import Account, Close
@@ -34,10 +31,7 @@ SMALL = 7  # entries a page: what matters is that a page ends anywhere
 
 @pytest.fixture(scope="module")
 def forger() -> Iterator[Forger]:
-    with pytest.MonkeyPatch.context() as patch:
-        # The same signatures are verified a thousand times; that one holds is true for ever.
-        patch.setattr(keys, "verify_signature", cache(keys.verify_signature))
-        patch.setattr(encoding, "verify_signature", keys.verify_signature)
+    with remembered():
         yield Forger(tell_tale())
 
 

@@ -585,20 +585,31 @@ class Text(NamedTuple):
     found: str
 
 
+class Table(NamedTuple):
+    """A table as it was made."""
+
+    name: str
+    sql: str
+
+
+_columns: dict[Table, str] = {}  # of each table that was ever asked about: they are thirty
+
+
 def rows(database: Database) -> dict[str, str]:
     """Return the SHA-256 over every row of each table."""
 
     def work(tx: Transaction) -> dict[str, str]:
-        tables = tx.all(Text, "SELECT name FROM sqlite_master WHERE type = 'table'")
-        return {table.found: _rows(tx, table.found) for table in tables}
+        tables = tx.all(Table, "SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+        return {table.name: _rows(tx, table) for table in tables}
 
     return database.read(work)
 
 
-def _rows(tx: Transaction, table: str) -> str:
-    columns = tx.all(Text, "SELECT name FROM pragma_table_info(?)", table)
-    listed = " || ',' || ".join(f'quote("{column.found}")' for column in columns)
-    found = sorted(row.found for row in tx.all(Text, f"SELECT {listed} FROM {table}"))
+def _rows(tx: Transaction, table: Table) -> str:
+    if table not in _columns:
+        columns = tx.all(Text, "SELECT name FROM pragma_table_info(?)", table.name)
+        _columns[table] = " || ',' || ".join(f'quote("{column.found}")' for column in columns)
+    found = sorted(row.found for row in tx.all(Text, f"SELECT {_columns[table]} FROM {table.name}"))
     return sha256("\n".join(found).encode()).hexdigest()
 
 

@@ -121,3 +121,14 @@ def test_a_long_object_a_long_frame_and_too_many_objects_are_refused(
     ):
         with pytest.raises(BadFile, match=says):
             items(raw)
+
+
+@pytest.mark.parametrize(("left", "right"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_an_object_is_nested_as_deep_as_is_allowed_and_no_deeper(left: bytes, right: bytes) -> None:
+    def nested(depth: int) -> bytes:
+        return b"[" + left * depth + b"0" + right * depth + b"]"
+
+    most = document.DEEPEST - 1  # the list is one too
+    assert len(items(nested(most)) or ()) == 1
+    with pytest.raises(BadFile, match="nested too deep"):
+        items(nested(most + 1))

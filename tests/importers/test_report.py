@@ -1,5 +1,6 @@
 """A report counts every row and names the first thousand of a kind."""
 
+import csv
 import tracemalloc
 from io import BytesIO
 
@@ -64,3 +65,18 @@ def test_lines_are_the_same_whether_told_one_by_one_or_together(a: list[int], b:
     together.extend(Lines(b))
     assert together == Lines([*a, *b]) == [*a, *b]
     assert (together == Lines(a)) == (not b)
+
+
+@given(st.text("ab,;\"'\\ \t\r\v\f\x1c\x85\u2028\u4e2d", max_size=12))
+def test_a_row_is_what_the_csv_module_makes_of_its_line(line: str) -> None:
+    if not line.strip():
+        return
+    try:
+        wanted = next(csv.reader([line.rstrip("\r\n")], strict=True))
+    except csv.Error:
+        wanted = []
+    columns, report = [f"c{n}" for n in range(max(1, len(wanted)))], Report()
+    raw = f"{','.join(columns)}\n{line}\n".encode()
+    found = [[*row.values()] for _, row in read_rows(BytesIO(raw), columns, report)]
+    assert found == ([wanted] if wanted else [])
+    assert list(report.refused) == ([] if wanted else ["not-csv"])

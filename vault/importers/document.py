@@ -24,10 +24,17 @@ MOST_PARTS = 3_000_000
 
 _TEXT = rb'"(?:[^"\\]++|\\.)*+"'
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_SCALAR = re.compile(_TEXT + rb'|[^ \t\r\n,:"\[\]{}]++', re.DOTALL)
-_TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|' + _TEXT + rb")*+[\[\]{}]", re.DOTALL)
+_INSIDE = rb'(?:[^"\[\]{}]++|' + _TEXT + rb")*+"
+# A scalar, or an object or list that holds no other one.
+_FLAT = re.compile(_TEXT + rb'|[^ \t\r\n,:"\[\]{}]++|[\[{]' + _INSIDE + rb"[\]}]", re.DOTALL)
+_TO_BRACKET = re.compile(_INSIDE + rb"[\[\]{}]", re.DOTALL)
+# The same, past whatever is flat: a million small pieces are one match and not two million.
+_PAST_FLAT = re.compile(
+    rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|[\[{]" + _INSIDE + rb"[\]}])*+[\[\]{}]", re.DOTALL
+)
 _NAME = re.compile(rb"[ \t\r\n]*+(" + _TEXT + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
 _COMMA = re.compile(rb"[ \t\r\n]*+,")
+_AFTER = re.compile(rb"[ \t\r\n]*+(?:,[ \t\r\n]*+|(\]))")
 
 
 class Document:
@@ -82,12 +89,12 @@ class Document:
                 raise BadFile(f"wanted at most {MOST_ITEMS} objects; split it by time")
             end = _end_of(raw, at)
             yield _parsed(raw, at, end, number)
-            at = _skip(raw, end)
-            if raw[at : at + 1] == b"]":
-                return
-            if raw[at : at + 1] != b",":
+            after = _AFTER.match(raw, end)
+            if after is None:
                 raise BadFile(f"object {number}: wanted UTF-8 JSON, found something else after it")
-            at = _skip(raw, at + 1)
+            if after[1]:
+                return
+            at = after.end()
 
 
 def _find(raw: bytes, at: int, path: tuple[str, ...]) -> int:
@@ -110,11 +117,11 @@ def _find(raw: bytes, at: int, path: tuple[str, ...]) -> int:
 
 def _end_of(raw: bytes, at: int) -> int:
     """Return where the value ends that begins here."""
-    scalar = _SCALAR.match(raw, at)
-    if scalar:
-        return scalar.end()
+    flat = _FLAT.match(raw, at)
+    if flat:
+        return flat.end()
     depth = 0
-    while bracket := _TO_BRACKET.match(raw, at):
+    while bracket := (_PAST_FLAT if 0 < depth < DEEPEST else _TO_BRACKET).match(raw, at):
         at = bracket.end()
         depth += 1 if raw[at - 1] in b"[{" else -1
         if depth > DEEPEST:

@@ -76,13 +76,7 @@ def parse_json(raw: bytes) -> Json:
             half a character (a lone surrogate).
     """
     try:
-        parsed: Json = json.loads(
-            raw.decode("utf-8-sig"),
-            object_pairs_hook=_members,
-            parse_float=_decimal,
-            parse_int=_whole,
-            parse_constant=_no_number,
-        )
+        parsed: Json = _DECODER.decode(raw.decode("utf-8-sig"))
         if b"\\u" in raw:
             json.dumps(parsed, ensure_ascii=False, default=str).encode("utf-8")
     except RecursionError:
@@ -155,3 +149,12 @@ def _whole(text: str) -> int | Decimal:
 
 def _no_number(_: str) -> NoReturn:
     raise BadFile("the JSON holds NaN, Infinity or a number out of all bounds")
+
+
+# Made once: it may be asked for a million small objects.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members,
+    parse_float=_decimal,
+    parse_int=_whole,
+    parse_constant=_no_number,
+)

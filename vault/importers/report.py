@@ -86,25 +86,33 @@ class Report:
 
     def refuse(self, reason: str, line: int) -> None:
         """Count a row that was not."""
-        self.refuse_all(reason, Lines([line]))
+        self.read += 1
+        _of(self.refused, reason).append(line)
 
     def refuse_all(self, reason: str, lines: Lines) -> None:
         """Count rows that were not, all for one reason."""
         self.read += len(lines)
-        self.refused.setdefault(reason, Lines()).extend(lines)
+        _of(self.refused, reason).extend(lines)
 
     def overrule(self, reason: str, line: int) -> None:
         """Refuse a row after all that was accepted, such as one whose act is out of bounds."""
         self.accepted -= 1
-        self.refused.setdefault(reason, Lines()).append(line)
+        _of(self.refused, reason).append(line)
 
     def notice(self, reason: str, line: int) -> None:
         """Note something odd about an accepted row."""
-        self.noticed.setdefault(reason, Lines()).append(line)
+        _of(self.noticed, reason).append(line)
 
     def zero(self, reason: str, line: int) -> None:
         """Note that an accepted row counts 0 mg."""
-        self.zeroed.setdefault(reason, Lines()).append(line)
+        _of(self.zeroed, reason).append(line)
+
+
+def _of(kinds: dict[str, Lines], reason: str) -> Lines:
+    lines = kinds.get(reason)
+    if lines is None:
+        lines = kinds[reason] = Lines()
+    return lines
 
 
 @dataclass(frozen=True)
@@ -194,6 +202,8 @@ def _fields(raw: bytes) -> list[str]:
     if "\0" in text:
         # csv takes it for a letter, and the books would keep it.
         raise BadFile("not-csv")
+    if text and '"' not in text and "\r" not in text:
+        return text.split(",")  # as csv.reader does, in a third of the time
     try:
         return next(csv.reader([text], strict=True), [])
     except csv.Error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ class Taps:
         self._numbers = {name: rank for rank, name in enumerate(names)}
         self._packed.sort()
         unpacked = map(_PACKED.unpack, self._packed)
-        for card, rows in groupby(unpacked, key=lambda row: bytes(row[0])):
+        for card, rows in groupby(unpacked, key=itemgetter(0)):
             taps = (Tap(at, enters, names[s], names[g], line) for _, at, enters, s, g, line in rows)
             yield card.rstrip(b"\0").decode("ascii"), taps
 

@@ -49,9 +49,9 @@ def local_time(text: str) -> datetime:
     found = _DASHED.fullmatch(text) or _STROKED.fullmatch(text)
     if not found:
         raise BadFile("bad-time")
-    year, month, day, hour, minute, second = (int(found[name] or 0) for name in _PARTS)
+    year, month, day, hour, minute, second = found.group(*_PARTS)
     try:
-        return datetime(year, month, day, hour, minute, second)
+        return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
     except ValueError:
         raise BadFile("bad-time") from None
 
