@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { EMPTY } from "../../consent/web/state.js";
 import {
   begin, changesOf, comingOf, completeIn, exampleOf, groupsOf, isOver, lastsOf, latestStart, nextOf,
-  lastDay, scopeWords, standingOf, turnWords, whatWords,
+  lastDay, partsOf, scopeWords, standingOf, turnWords, whatWords,
 } from "../../consent/web/sharing.js";
 import { addWords, setLocale } from "../../consent/web/words.js";
 import words from "../../consent/web/words/consents.js";
@@ -105,6 +105,17 @@ test("figures fall into those known, ahead, taken and empty", () => {
   const none = figure(null, 0);
   assert.deepEqual(groupsOf([zero, ahead, taken, none]),
     { known: [zero], ahead: [ahead], taken: [taken], none: [none] });
+});
+
+test("a figure is of the sources that have something in it", () => {
+  const other = { link: OTHER, source: "b.example", batches: [], closes: [close("2026-02", 0, 5)] };
+  const both = [...links, other], of = (...asked) => partsOf(both, ...asked);
+  assert.deepEqual(of(["2026-02"], [4]), links);
+  assert.deepEqual(of(["2026-02"], [2, 4]), both);
+  assert.deepEqual(of(["2026-01", "2026-02"], [5]), []);
+  assert.deepEqual(of(["2026-03"], [2, 4]), []);
+  other.closes[0].rejected = true;
+  assert.deepEqual(of(["2026-02"], [2, 4]), links);
 });
 
 test("an example is the newest closed months, as many as a window has, over the categories", () => {
