@@ -24,8 +24,10 @@ Means = Literal["pointer", "keys"]
 WAYS: tuple[tuple[Look, Means], ...] = (
     (Look("en", PHONE), "pointer"),
     (Look("zh-CN", DESK), "keys"),
+    (Look("zh-CN", PHONE), "keys"),
+    (Look("en", DESK), "pointer"),
 )
-"""Each flow is walked in both: languages, sizes, and by pointer or by keys alone."""
+"""Each flow is walked in all: both languages in both sizes, by pointer or by keys alone."""
 
 _PLACE = re.compile(r"\\?\{(?:[^{}\\]|\\[^{}])*\\?\}")
 
