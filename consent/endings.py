@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from consent.log.tlog_policy import LogPolicy
 from consent.policy import check_logged
 from vault.directory import Directory
-from vault.encoding import Envelope, read_envelope, text_hash, thumbprint
+from vault.encoding import Envelope, read_envelope, text_hash
 from vault.errors import BadShape
 from vault.messages import AbsentMonth, Close, Reject, Unlink
 from vault.months import Month, close_slot
@@ -63,7 +63,7 @@ def fetch_endings(
         place = check_logged(directory, text, proof, own, witnessed=True)
         envelope = read_envelope(text, AbsentMonth.typ, Reject.typ, Unlink.typ)
         if envelope.typ == Unlink.typ:
-            _check_unlink(directory, envelope, account, link, source, place.at)
+            _check_unlink(directory, envelope, account, link, source)
             if place.at < Unlink.opened(envelope).iat - TOLERANCE:
                 raise BadShape("the log calls an unlink older than the message itself")
             ends = directory.month_at(place.at)
@@ -96,11 +96,10 @@ def _rejected(closes: dict[bytes, str], name: bytes, link: bytes) -> Month:
 
 
 def _check_unlink(
-    directory: Directory, envelope: Envelope, account: bytes, link: bytes, source: str, at: int
+    directory: Directory, envelope: Envelope, account: bytes, link: bytes, source: str
 ) -> None:
-    if envelope.kid == thumbprint(account):
-        envelope.verify(account)
-    else:
-        directory.verify_party(envelope, source, at)
+    own = directory.keys_of(source)
+    signer = next((pk for kid, pk in own.items() if kid == envelope.kid), account)
+    envelope.verify(signer)
     if Unlink.opened(envelope).link != link:
         raise BadShape("the vault shows an unlink of another link")

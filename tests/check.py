@@ -28,8 +28,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = "data: "
-# Twice as many as there are cores: who drives a server or a browser waits half of the time.
-SIDE_BY_SIDE = ["-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile"]
+# One more than there are cores: a test that drives a server or a browser waits half of the time.
+SIDE_BY_SIDE = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
 ADDRESS = re.compile(r"https?://|--index-url|--find-links", re.IGNORECASE)
 
 

@@ -114,8 +114,9 @@ class Rounds:
     def play(self, title: str) -> None:
         """Load the page anew, and let its files come until a screen of this title is drawn."""
         page = self.window.page
+        page.goto("about:blank")  # what the page before still asks for is none of it
         page.context.route(re.compile(r"/app/[0-9a-f]{16}/"), self.hold)
-        page.reload(wait_until="commit")
+        page.goto(self.window.url, wait_until="commit")
         for _ in range(60):
             self._rest()
             if page.evaluate(DRAWN, title):

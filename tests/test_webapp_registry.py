@@ -11,9 +11,10 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser
 
+from tests.webapp.driver import Look, Window
 from tests.webapp.fixtures import browser, told
 from tests.webapp.place import Town
-from tests.webapp.screens import STATES, WAYS, Screen, Tour, begin, text_wrong, unknown
+from tests.webapp.screens import DATA, STATES, WAYS, Screen, Tour, begin, text_wrong, unknown
 
 __all__ = ["browser", "told"]
 
@@ -75,6 +76,16 @@ def test_a_screen_says_only_what_is_so(tour: Tour) -> None:
         assert "227 g" in window.text
         window.to("records")
         assert "227 g" in window.text
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_what_moves_stands_still_for_who_wants_it_so(tour: Tour, still: bool) -> None:
+    with Window(tour.browser, tour.town.url, Look("en", still=still)) as window:
+        window.open(tour.town.people["ann"].root)
+        window.hold(DATA)
+        window.page.reload()
+        window.page.locator("main .skeleton").first.wait_for()
+        assert (window.page.evaluate("document.getAnimations().length") == 0) is still
 
 
 # Controls: what these tests look for, they find

@@ -16,9 +16,9 @@ import { fail, textOf } from "./wire.js";
 /** @import { OwnLink } from "./records.js" */
 /** @import { Grant } from "./side.js" */
 /** @import { Members } from "./wire.js" */
-/** @typedef {{window: string[], grams: number | null, sources: number, taken: boolean}} Figure
- *   grams null: a close is not there yet; with one source the platform learns its figure; taken:
- *   the organisation has another total over part of it */
+/** @typedef {{window: string[], grams: number | null, cells: import("./state.js").Cells,
+ *   taken: boolean}} Figure
+ *   grams null: a close is not there yet; taken: the organisation has another total over part of it */
 /** @typedef {{grant: Grant | null, redirect: string | null}} Decided null: they typed a code */
 
 const NO_GRANT = "0".repeat(32);
@@ -91,10 +91,10 @@ export class Decisions extends Consents {
       try {
         const cells = this._wouldGive({ grant: NO_GRANT, org, categories }, window, found);
         const grams = gramsOf(links, cells, categories);
-        return { window, grams, sources: cells.length, taken: false };
+        return { window, grams, cells, taken: false };
       } catch (none) {
         if (!isError(none, "not-minted", "atom-used")) throw none;
-        return { window, grams: null, sources: 0, taken: none.slug === "atom-used" };
+        return { window, grams: null, cells: [], taken: none.slug === "atom-used" };
       }
     });
   }

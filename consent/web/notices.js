@@ -123,9 +123,9 @@ const MONTHS = "January February March April May June July August September Octo
 
 /** A month or a minute. @param {string} at @param {Locale} locale */
 function dated(at, locale) {
-  const [y, m, d, time] = at.split(/[- ]/).map((n) => n.includes(":") ? n : `${+n}`);
-  if (locale === "en") return `${MONTHS[+m - 1]} ${d ? `${d}, ${y}, ${time}` : y}`;
-  return `${y}年${m}月${d ? `${d}日 ${time}` : ""}`;
+  const [y, m, d, time] = at.split(/-0?| /);
+  return locale === "en" ? `${MONTHS[+m - 1]} ${d ? `${d}, ${y}, ${time}` : y}`
+    : `${y}年${m}月${d ? `${d}日 ${time}` : ""}`;
 }
 
 /** @param {Party} party @param {Directory} directory @param {Words} words */

@@ -236,8 +236,9 @@ export class Session extends EventTarget {
     return holder.held().catch(() => holder.current.newest);
   }
 
-  /** Fails without a network: before anybody decides or writes for nothing. */
-  reach = () => this.wire.date();
+  /** Fails without a network, before anybody acts for nothing; a slow one may be. */
+  reach = () => Promise.race([(this.holder ?? this).wire.date(),
+    new Promise((done) => setTimeout(done, 3000))]);
 
   /** The directory in force, also while locked. */
   directory() {

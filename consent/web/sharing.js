@@ -100,17 +100,19 @@ export const nextOf = (coming) =>
  * @param {Figure[]} figures */
 export const groupsOf = (figures) => ({
   known: figures.filter(({ grams }) => grams !== null),
-  ahead: figures.filter(({ grams, sources }) => grams === null && sources > 0),
+  ahead: figures.filter(({ grams, cells }) => grams === null && cells.length > 0),
   taken: figures.filter(({ taken }) => taken),
-  none: figures.filter(({ grams, sources, taken }) => grams === null && !sources && !taken),
+  none: figures.filter(({ grams, cells, taken }) => grams === null && !cells.length && !taken),
 });
 
-/** The links that a window's figure holds something of.
- * @param {import("./records.js").SeenLink[]} links @param {string[]} window
- * @param {number[]} categories */
-export const partsOf = (links, window, categories) => links.filter(({ closes }) =>
-  closes.some(({ rejected, month, grams }) => !rejected && window.includes(month)
-    && categories.some((c) => grams[c - 1])));
+/** The sources that have something in a figure; where that is not known yet, all.
+ * @param {OwnLink[]} links @param {Figure} figure @param {number[]} categories */
+export function partsOf(links, { cells, grams }, categories) {
+  const of = (/** @type {OwnLink} */ { link }) => cells.find(([id]) => id === link)?.[1];
+  const all = links.filter(of), some = all.filter((one) => one.closes.some(({ month, grams: g }) =>
+    of(one)?.includes(month) && categories.some((c) => g[c - 1])));
+  return [...new Set((grams ? some : all).map(({ source }) => source))];
+}
 
 /** The newest closed months of these links as an example: as many as a window has, none to come.
  * @param {OwnLink[]} links of sources that count for the platform @param {number[]} categories

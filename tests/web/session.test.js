@@ -188,6 +188,22 @@ for (const act of ["lock", "leave"])
       assert.ok(holder.wire.over.aborted, "and the auditor is not asked");
     });
 
+test("before an act the network is tried; a slow one keeps nobody waiting", async (t) => {
+  const { session } = await opened(), never = gate().promise;
+  await settle();
+  answer = cut;
+  await assert.rejects(session.reach(), slug("unreachable"));
+  answer = () => never;
+  const locked = session.reach();
+  await settle();
+  await session.lock();
+  await assert.rejects(locked, { name: "AbortError" }, "nothing opens over a locked vault");
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const slow = session.reach();
+  t.mock.timers.tick(3000);
+  await slow;
+});
+
 test("what is over by a clock that runs ahead is not over before the vault's clock says so",
   async () => {
     const { session, wire } = await opened(), ahead = 40 * 86400;

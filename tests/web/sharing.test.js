@@ -100,22 +100,27 @@ test("the next figure is one that may be fetched, before one that is open or lat
 });
 
 test("figures fall into those known, ahead, taken and empty", () => {
-  const figure = (grams, sources, taken = false) => ({ window: ["2026-01"], grams, sources, taken });
+  const figure = (grams, sources, taken = false) => ({ window: ["2026-01"], grams, taken,
+    cells: Array(sources).fill([LINK, ["2026-01"]]) });
   const zero = figure(0, 1), ahead = figure(null, 2), taken = figure(null, 0, true);
   const none = figure(null, 0);
   assert.deepEqual(groupsOf([zero, ahead, taken, none]),
     { known: [zero], ahead: [ahead], taken: [taken], none: [none] });
 });
 
-test("a figure is of the sources that have something in it", () => {
+test("a figure is of the sources that have something in its cells", () => {
   const other = { link: OTHER, source: "b.example", batches: [], closes: [close("2026-02", 0, 5)] };
-  const both = [...links, other], of = (...asked) => partsOf(both, ...asked);
-  assert.deepEqual(of(["2026-02"], [4]), links);
-  assert.deepEqual(of(["2026-02"], [2, 4]), both);
-  assert.deepEqual(of(["2026-01", "2026-02"], [5]), []);
-  assert.deepEqual(of(["2026-03"], [2, 4]), []);
-  other.closes[0].rejected = true;
-  assert.deepEqual(of(["2026-02"], [2, 4]), links);
+  const again = { ...other, link: "c".repeat(32), source: "a.example",
+    closes: [close("2026-03", 40)] };
+  const all = [...links, other, again], months = ["2026-01", "2026-02", "2026-03"];
+  const of = (categories, grams, ...cells) => partsOf(all, { cells, grams }, categories);
+  const [a, b, c] = all.map(({ link }) => [link, months]);
+  assert.deepEqual(of([4], 390, a, b, c), ["a.example"], "one source, linked twice");
+  assert.deepEqual(of([2, 4], 400, a, b), ["a.example", "b.example"]);
+  assert.deepEqual(of([2, 4], 350, a), ["a.example"], "what is no cell of it is not in it");
+  assert.deepEqual(of([2], 5, [LINK, ["2026-02"]], b), ["b.example"], "nor a month that is none");
+  assert.deepEqual(of([5], 0, a, b), ["a.example", "b.example"], "where all is 0, each may be");
+  assert.deepEqual(of([4], null, a, b, c), ["a.example", "b.example"], "to come: all");
 });
 
 test("an example is the newest closed months, as many as a window has, over the categories", () => {

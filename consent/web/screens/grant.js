@@ -154,6 +154,7 @@ export async function stopFlow(ctx, own, name) {
   await session.reach();
   const { benefit } = aimOf(await readTemplates(holder), grant.template);
   const uses = await holder.uses().catch(() => session.uses()).catch(() => null);
+  if (session.holder !== holder) return; // locked meanwhile
   const left = uses?.filter(({ release }) => release.grant === grant.grant).length;
   const follows = [t("consents.stopwhat", { name, scope: scopeWords(grant.categories) }),
     benefit ? t("consents.stopcheck", { name, benefit }) : t("consents.stopcheckall", { name }),
@@ -168,6 +169,7 @@ export async function stopFlow(ctx, own, name) {
   await tried(ctx, () => holder.stop(grant));
   const asked = answer !== "delete" ? "" : await holder.askDeletion(grant).then(
     () => t("consents.delete.asked", { name }), () => t("consents.delete.notasked", { name }));
+  if (session.holder !== holder) return;
   session.forget();
   await ctx.redraw();
   const said = t("consents.stoppedwhat", { name, time: time(session.now()) });

@@ -93,15 +93,17 @@ function picture() {
 
 /** @typedef {{id: string, route: string, title: string, text: string, mark: Node | null}} Thing */
 
-/** What waits stays until something else does: a focus in it is not lost. @param {Ctx} ctx */
+/** What waits stays until something else does; a focus stays. @param {Ctx} ctx */
 function waiting(ctx) {
   const place = el("div.stack", skeleton());
   let shown = "";
   const draw = () => {
     things(ctx).then(({ all, lost }) => {
       const now = [...all.map(({ id, text }) => id + text), !!lost].join();
-      if (now !== shown || !place.firstElementChild?.matches(".things"))
-        place.replaceChildren(waitCard(all, lost ? trouble(lost, ctx.redraw) : null));
+      if (now === shown && place.firstElementChild?.matches(".things")) return;
+      const at = place.querySelector(":focus")?.getAttribute("href");
+      place.replaceChildren(waitCard(all, lost ? trouble(lost, ctx.redraw) : null));
+      /** @type {HTMLElement | null} */ (place.querySelector(`[href="${at}"]`))?.focus();
       shown = now;
     }, (error) => place.replaceChildren(trouble(error, draw)));
     return place;

@@ -52,12 +52,14 @@ export async function leaving(view, terms) {
   const blind = windows(all.length ? await blindOf(view, org, all, counted) : []);
   const ahead = all.filter(({ window }) => !blind.includes(window));
   const few = known.slice(0, SHOWN), rest = known.slice(SHOWN);
-  const { name } = asked, only = (one = counted[1] ? null : counted[0]) => t("consents.onesource",
-    { name, source: one ? nameOf(directory, one.source) : t("consents.thissource") });
-  const parts = (/** @type {Figure} */ { window }) => partsOf(counted, window, terms.categories);
-  const count = (/** @type {Figure} */ one) => parts(one).length || one.sources;
-  const row = (/** @type {Figure} */ one) => figureRow(terms, one,
-    count(one) > 1 ? t("consents.sumof", { n: count(one) }) : only(parts(one)[0]));
+  const { name } = asked, parts = (/** @type {Figure} */ one) =>
+    partsOf(links, one, terms.categories);
+  const only = (/** @type {string[]} */ sources) => t("consents.onesource",
+    { name, source: listed(sources.map((one) => nameOf(directory, one))) });
+  const each = ahead.map(parts), n = Math.max(0, ...each.map(({ length }) => length));
+  const sums = n > 1 ? t("consents.sumsof", { name, n }) : only([...new Set(each.flat())]);
+  const row = (/** @type {Figure} */ one) => figureRow(terms, one, parts(one).length > 1
+    ? t("consents.sumof", { n: parts(one).length }) : only(parts(one)));
   const node = card(t("consents.leaves"), el("p.mute", t("consents.onlythese", { name }),
     terms.show_sources && [" ", t("consents.withsources", { name })]), el("ul.list", few.map(row)),
     rest.length > 0 && more(t("consents.morefigures", { n: rest.length }),
@@ -65,13 +67,13 @@ export async function leaving(view, terms) {
     blind.length > 0 && banner("warn", blindWords(blind), " ",
       link(t("alarmsee"), "records")),
     known.length + all.length === 0 && banner("warn", t("consents.nothingwould")),
-    ahead.length > 0 && coming(terms, ahead, counted, name, only()),
+    ahead.length > 0 && coming(terms, ahead, counted, sums),
     taken.length > 0 && el("p.small",
       t("consents.taken", { name, spans: spans(windows(taken)) })),
     none.length > 0 && el("p.small", t("consents.nonefor", { spans: spans(windows(none)) })),
     own.length > 0 && el("p.small", t("consents.ownleft", { name,
       sources: listed(own.map((one) => nameOf(directory, one.source))) })));
-  return { node, blind, single: [...known, ...all].some((one) => count(one) === 1) };
+  return { node, blind, single: [...known, ...all].some((one) => parts(one).length === 1) };
 }
 
 /** Those that may leave although this device cannot show them: not all that is missing is to come.
@@ -102,16 +104,15 @@ function figureRow(terms, { window, grams }, of) {
   el("strong.num", mass(/** @type {number} */ (grams), 3))); // to the gram, as it leaves
 }
 
-/** Figures that are not there yet, as one line, with an example of the person's own.
- * @param {Terms} terms @param {Figure[]} ahead @param {OwnLink[]} counted @param {string} name
- * @param {string} only */
-function coming({ categories, step }, ahead, counted, name, only) {
+/** Figures that are not there yet, with an example of the person's own.
+ * @param {Terms} terms @param {Figure[]} ahead @param {OwnLink[]} counted
+ * @param {string} sums of which sources */
+function coming({ categories, step }, ahead, counted, sums) {
   const example = exampleOf(counted, categories, step, windows(ahead).flat());
-  const sums = [...new Set(ahead.map(({ sources }) => sources))].sort((a, b) => a - b);
   const first = ahead[0].window[0], last = /** @type {string} */ (ahead.at(-1)?.window.at(-1));
   return el("div.note", el("p", t("consents.ahead", { n: ahead.length, span: span(first, last),
     month: monthName(completeIn(ahead[0].window)) })),
-  el("p", sums.at(-1) === 1 ? only : t("consents.sumsof", { name, n: sums.join("–") })),
+  el("p", sums),
   example && el("p", badge("warn", t("consents.example")), " ",
     t("consents.exampleis", { what: whatWords(example.window, categories),
       mass: mass(example.grams, 3) })));

@@ -45,7 +45,7 @@ export default /** @type {import("../words.js").Words} */ ({
     "我们没有您的任何联系方式，无法给您发消息。"],
   "settings.event": ["Open Carbon Vault", "打开碳减排保管库"],
   "settings.export": ["Take it with you", "导出"],
-  "settings.exportwhy": ["The files hold all you did; the first two are opened here. Keep them where only you can read them.",
+  "settings.exportwhy": ["The files hold all you did, the first two unsealed. Keep them where only you can read them.",
     "文件包含您的全部行为，前两种在此解密。请存放在只有您能读取的地方。"],
   "settings.json": ["Records, JSON", "记录（JSON）"],
   "settings.csv": ["Records for a spreadsheet, CSV", "记录（CSV 表格）"],
