@@ -221,9 +221,10 @@ def test_language_and_look_are_chosen_and_stay(hand: Hand) -> None:
     hand.is_home()
     hand.window.to("settings")
     hand.choose("settings.theme", "dark")
-    assert page.evaluate(theme) == "dark"
+    page.wait_for_function(f"{theme} === 'dark'")  # once it is kept
     now = "zh-CN" if look.locale == "en" else "en"
     hand.choose("settings.language", now)
+    page.wait_for_selector(f"html[lang={now}]")
     page.reload()
     hand.window.settle()
     assert (page.evaluate(theme), page.get_attribute("html", "lang")) == ("dark", now)

@@ -24,10 +24,8 @@ Means = Literal["pointer", "keys"]
 WAYS: tuple[tuple[Look, Means], ...] = (
     (Look("en", PHONE), "pointer"),
     (Look("zh-CN", DESK), "keys"),
-    (Look("zh-CN", PHONE), "keys"),
-    (Look("en", DESK), "pointer"),
 )
-"""Each flow is walked in all: both languages in both sizes, by pointer or by keys alone."""
+"""Each flow is walked in both, by pointer or by keys alone, and looked at in both sizes."""
 
 _PLACE = re.compile(r"\\?\{(?:[^{}\\]|\\[^{}])*\\?\}")
 
@@ -66,11 +64,15 @@ class Hand:
         return found
 
     def looks(self, name: str) -> None:
-        """Fail where axe-core or the words' checks find something in what is shown now."""
-        window = self.window
-        found = [*texts_wrong(window, window.look.locale, self.names), *window.axe()]
-        found += [f"{window.slack} px too wide"] if window.slack else []
-        window.picture(f"{window.look.name}-flow-{name}")
+        """Fail where axe-core or the words' checks find something in what is shown, at any size."""
+        window, look = self.window, self.window.look
+        found = [*texts_wrong(window, look.locale, self.names)]
+        for size in (PHONE, DESK):
+            window.resize(size)
+            found += [f"{window.slack} px too wide"] if window.slack else []
+            window.picture(f"{Look(look.locale, size).name}-flow-{name}")
+            found += window.axe()
+        window.resize(look.size)
         assert not found, "\n".join(found)
 
     # Acts
