@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from tests.webapp.driver import Look, Window
 from tests.webapp.fixtures import browser, told
@@ -86,6 +86,23 @@ def test_what_moves_stands_still_for_who_wants_it_so(tour: Tour, still: bool) ->
         window.page.reload()
         window.page.locator("main .skeleton").first.wait_for()
         assert (window.page.evaluate("document.getAnimations().length") == 0) is still
+
+
+def test_a_focus_stays_while_the_background_works(tour: Tour) -> None:
+    held: list[Route] = []
+    with Window(tour.browser, tour.town.url, Look("en")) as window:
+        window.context.route("**/v1/holder/entries*", lambda route: held.append(route))
+        window.open(tour.town.people["ann"].root, wait=False)
+        waits = window.page.locator("main .things a.item").first
+        waits.focus()
+        while not held:
+            window.page.wait_for_timeout(50)
+        for route in held:
+            route.fallback()
+        window.context.unroute("**/v1/holder/entries*")
+        window.settle()
+        window.page.wait_for_timeout(500)
+        assert waits.evaluate("(one) => one === document.activeElement")
 
 
 # Controls: what these tests look for, they find

@@ -57,7 +57,9 @@ async function show(again = false, spot = again ? focused() : null) {
   };
   const live = (/** @type {() => import("./dom.js").Child} */ draw) => {
     const place = el("div.stack"), make = () => {
+      const spot = focused();
       place.replaceChildren(...el("div", draw()).childNodes);
+      spot?.();
     };
     lives.add(make);
     make();

@@ -236,7 +236,7 @@ export class Session extends EventTarget {
     return holder.held().catch(() => holder.current.newest);
   }
 
-  /** Fails without a network, before anybody acts for nothing; a slow one may be. */
+  /** Fails without a network, before anybody acts for nothing. */
   reach = () => Promise.race([(this.holder ?? this).wire.date(),
     new Promise((done) => setTimeout(done, 3000))]);
 

@@ -23,7 +23,7 @@ export class Shelf {
   /** @type {Promise<unknown>} */ #keeping = Promise.resolve();
   #store; #now; #heard; #key; #account;
   #gone = new AbortController();
-  /** Aborted once locked, left, or opened anew. */ over = this.#gone.signal;
+  /** Aborted once locked or left. */ over = this.#gone.signal;
 
   /** @param {import("./store.js").Store} store @param {Uint8Array} root
    * @param {() => number} now

@@ -93,7 +93,7 @@ function picture() {
 
 /** @typedef {{id: string, route: string, title: string, text: string, mark: Node | null}} Thing */
 
-/** What waits stays until something else does; a focus stays. @param {Ctx} ctx */
+/** What waits stays until something else does. @param {Ctx} ctx */
 function waiting(ctx) {
   const place = el("div.stack", skeleton());
   let shown = "";
